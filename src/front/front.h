@@ -1,0 +1,63 @@
+/*
+ * The front door: libmicrohttpd parses requests and answers the ordinary ones; a stream's socket is duplicated once its response
+ * head is out and handed to the hub, and libmicrohttpd forgets the connection. Everything runs on the event loop.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "hub/hub.h"
+#include "hub/snapshot_cache.h"
+#include "metrics/metrics.h"
+#include "redis/commands.h"
+
+struct front;
+
+struct front_options {
+    const char *listen;
+    size_t connections_max;
+    size_t body_bytes_max;
+    uint64_t head_timeout_ms;
+    uint64_t body_timeout_ms;
+    uint64_t keepalive_timeout_ms;
+    size_t topics_per_stream_max;
+    uint64_t retry_min_ms, retry_max_ms;
+    const char *cors_origins;
+    bool access_log;
+    uint64_t idempotency_window_ms;
+    uint64_t stream_maxlen;
+    size_t publish_array_max;
+    const char *version;
+};
+
+/* What endpoints work with; all borrowed, all outlive the front. */
+struct front_services {
+    struct event_base *base;
+    struct hub *hub;
+    struct snapshot_cache *cache;
+    struct commands *commands;
+    struct metrics *metrics;
+    struct log *log;
+};
+
+/* NULL with *ret_problem set to a sentence (address in use, bad address, no memory). The sentence is freed by the caller. */
+struct front *front_create(const struct front_options *options, const struct front_services *services, char **ret_problem);
+
+/* Answers requests that still wait with 503 first. */
+void front_destroy(struct front *front);
+
+/* On reload: limits and timeouts; `listen` is not looked at. */
+void front_set_options(struct front *front, const struct front_options *options);
+
+/* Accepts no more; what is being answered goes on. /readyz says 503. */
+void front_drain(struct front *front);
+
+/* Requests being answered. */
+size_t front_request_count(const struct front *front);
+
+/* The port it listens on (for `listen: 127.0.0.1:0`), 0 for a unix socket. */
+uint16_t front_port(const struct front *front);

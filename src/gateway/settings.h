@@ -1,0 +1,86 @@
+/*
+ * The settings: one table (settings.c) of name, parser, bounds, default and help. A setting `name_like_this` is that key in
+ * the YAML file, `--name-like-this` on the command line and `SLUICE_NAME_LIKE_THIS` in the environment; flags win over
+ * environment over file over default. `REDIS_URL` and `PORT` are accepted as everybody writes them. Every text setting can
+ * come from a file: `SLUICE_REDIS_URL_FILE=/run/secrets/redis`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/log.h"
+#include "hub/hub.h"
+
+struct settings {
+    char *listen;    /* host:port, [v6]:port, :port or unix:/path */
+    char *redis_url; /* redis://, rediss://, unix:// */
+    char *redis_tls_ca_file;
+    bool redis_tls_verify;
+    uint64_t redis_timeout_ms;      /* a command without an answer */
+    uint64_t redis_reply_bytes_max;
+    uint64_t redis_pending_max;     /* commands that wait */
+    char *access;                   /* "" or "open" */
+    char *cors_origins;             /* list, comma-separated: exact origins, or * */
+    enum log_level log_level;
+    enum log_format log_format;
+    bool access_log;
+    /* front door */
+    uint64_t connections_max;
+    uint64_t body_bytes_max;
+    uint64_t head_timeout_ms;
+    uint64_t body_timeout_ms;
+    uint64_t keepalive_timeout_ms;
+    uint64_t drain_timeout_ms;
+    /* streams */
+    uint64_t clients_max;
+    uint64_t topics_per_stream_max;
+    uint64_t heartbeat_ms;
+    uint64_t retry_min_ms;
+    uint64_t retry_max_ms;
+    uint64_t backlog_bytes_max;
+    enum slow_policy batch_slow_policy;
+    uint64_t stall_timeout_ms;
+    uint64_t subscription_linger_ms;
+    uint64_t replay_messages;
+    uint64_t replay_bytes;
+    /* snapshots */
+    uint64_t snapshot_ttl_ms;
+    uint64_t snapshot_ttl_moving_ms;
+    uint64_t snapshot_ttl_idle_ms;
+    uint64_t snapshot_entries_max;
+    uint64_t snapshot_bytes_max;
+    char *origin_url; /* e.g. http://app:3000/internal/batches/{id}; empty: none */
+    uint64_t origin_timeout_ms;
+    uint64_t origin_concurrency_max;
+    /* publishing */
+    uint64_t idempotency_window_ms;
+    uint64_t stream_maxlen;
+    uint64_t publish_array_max;
+};
+
+/* Where problems go: one line each, with file and line where there is one. */
+struct settings_problems {
+    struct buffer text;
+    unsigned count;
+};
+
+/*
+ * Reads defaults, then the file (NULL: none), then the environment, then flags (`arguments` as they follow the subcommand; --config
+ * is already taken out by the caller). Returns NULL with at least one problem.
+ */
+struct settings *settings_load(const char *file, char *const *environment, int argument_count, char *const *arguments,
+                               struct settings_problems *problems);
+void settings_destroy(struct settings *settings);
+
+/* What would run: each setting with its value and where it came from, secrets as ***. For --check. */
+void settings_append_summary(const struct settings *settings, struct buffer *out);
+
+/* Every setting with its default, bounds and help. For --help. */
+void settings_append_help(struct buffer *out);
+
+/* Takes over from `fresh` what can change while running (log level, limits, timeouts, TTLs; marked in the table). Appends the names of
+ * changed settings that need a restart. */
+void settings_reload(struct settings *settings, const struct settings *fresh, struct buffer *ret_needs_restart);

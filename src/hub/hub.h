@@ -1,0 +1,122 @@
+/*
+ * The fan-out engine: one Redis subscription per topic, any number of subscribers.
+ *
+ *   feed ──hub_message()──▶ topic: framed once into the turn's chunk ──hub_turn_end()──▶ one send(2) per subscriber
+ *
+ * Every logical PUBLISH gets one sequence, whether it comes by its channel, by patterns, or both; with the process's epoch it is
+ * the event's id (wire/cursor.h). A topic keeps the last messages in its ring, so a client that comes back to this
+ * process gets what it missed; where that cannot be proved it is told by `event: gap`.
+ *
+ * The life of a subscriber:
+ *
+ *   hub_open ─▶ WAITING ──────────────▶ LIVE ───────────────▶ (CLOSING ─▶) reaped
+ *                 │ attached, all topics     │ Redis was lost:     peer gone, over its backlog, batch complete,
+ *                 │ confirmed, batch:        │ gap; batches wait   drained
+ *                 │ snapshot read            │ again for a snapshot
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "hub/snapshot_cache.h"
+#include "metrics/metrics.h"
+#include "wire/cursor.h"
+
+struct hub;
+struct subscriber;
+
+enum topic_kind { TOPIC_CHANNEL, TOPIC_PATTERN, TOPIC_KINDS };
+
+enum stream_format {
+    STREAM_RAW,      /* data is the payload, unnamed */
+    STREAM_ENVELOPE, /* {"channel":…,"data":…} */
+    STREAM_NAMED,    /* event: <topic> */
+    STREAM_BATCH,    /* event: progress, then complete; joined to the snapshot */
+    STREAM_FORMATS,
+};
+
+enum slow_policy { SLOW_POLICY_DISCONNECT, SLOW_POLICY_LATEST };
+
+struct hub_options {
+    size_t clients_max;
+    size_t backlog_bytes_max;   /* per client, behind the kernel's own buffer */
+    enum slow_policy batch_slow_policy;
+    uint64_t stall_timeout_ms;  /* a client that takes nothing for so long while something waits is let go */
+    uint64_t heartbeat_ms;
+    uint64_t retry_min_ms, retry_max_ms;
+    uint64_t linger_ms;         /* a topic without subscribers is unsubscribed after this */
+    size_t replay_messages;     /* ring of each topic */
+    size_t replay_bytes;
+};
+
+/* What the hub asks of the feed; bound by the gateway. */
+struct hub_source {
+    bool (*subscribe)(void *context, enum topic_kind kind, const char *name, size_t length);
+    bool (*unsubscribe)(void *context, enum topic_kind kind, const char *name, size_t length);
+    void *context;
+};
+
+/* Borrows cache, metrics and log. */
+struct hub *hub_create(struct event_base *base, const struct hub_options *options, const struct hub_source *source,
+                       struct snapshot_cache *cache, struct metrics *metrics, struct log *log);
+void hub_destroy(struct hub *hub);
+
+/* On reload: takes effect for what happens from now on. */
+void hub_set_options(struct hub *hub, const struct hub_options *options);
+
+/* --- what clients want ------------------------------------------------------------------------------------------- */
+
+struct topic_name {
+    enum topic_kind kind;
+    const char *name;
+    size_t length;
+};
+
+enum resume_kind {
+    RESUME_NONE,    /* a first connection */
+    RESUME_CURSOR,  /* comes back with an id of ours */
+    RESUME_UNKNOWN, /* comes back with an id that is none: gets `gap` with reason unknown-id */
+};
+
+struct stream_request {
+    enum stream_format format;
+    const struct topic_name *topics; /* STREAM_BATCH: exactly one, the channel batch:<id> */
+    size_t topic_count;
+    enum resume_kind resume;
+    struct cursor cursor;
+};
+
+enum hub_open_status { HUB_OPEN_OK, HUB_OPEN_FULL, HUB_OPEN_DRAINING, HUB_OPEN_NO_MEMORY };
+
+/* Starts subscribing before the response head is out. Must be followed by hub_attach() or hub_abandon(). */
+enum hub_open_status hub_open(struct hub *hub, const struct stream_request *request, struct subscriber **ret_subscriber);
+
+/* Gives the subscriber its socket: non-blocking, response head already sent. The hub owns and closes `descriptor`, even when it
+ * returns false (no memory; the subscriber is gone then). */
+bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor);
+void hub_abandon(struct hub *hub, struct subscriber *subscriber);
+
+/* --- what Redis says --------------------------------------------------------------------------------------------- */
+
+void hub_feed_up(struct hub *hub);
+void hub_feed_down(struct hub *hub);
+void hub_confirmed(struct hub *hub, enum topic_kind kind, const char *name, size_t length);
+/* Its subscribers are told by `event: error` and let go. */
+void hub_refused(struct hub *hub, enum topic_kind kind, const char *name, size_t length, const char *problem);
+void hub_message(struct hub *hub, enum topic_kind kind, const char *topic, size_t topic_length, const char *channel,
+                 size_t channel_length, const char *payload, size_t payload_length);
+void hub_fence(struct hub *hub, uint64_t token);
+/* A key of the snapshot store changed; NULL: all of them. */
+void hub_invalidated(struct hub *hub, const char *batch_id, size_t length);
+void hub_turn_end(struct hub *hub);
+
+/* --- the end ----------------------------------------------------------------------------------------------------- */
+
+/* Lets every client go, spread over `spread_ms`, each with a `retry:` of its own so that they do not come back at once. */
+void hub_drain(struct hub *hub, uint64_t spread_ms);
+size_t hub_client_count(const struct hub *hub);
+uint64_t hub_epoch(const struct hub *hub);

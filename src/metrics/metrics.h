@@ -1,0 +1,87 @@
+/*
+ * Every figure the gateway keeps, in one struct: whoever counts holds a pointer to it and adds to a field; metrics_text.c
+ * gives each its name, type and help. Base units; names ending in _total only grow.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "metrics/histogram.h"
+
+enum gap_reason {
+    GAP_REDIS_RECONNECT,
+    GAP_TRIMMED,
+    GAP_SLOW_CONSUMER,
+    GAP_RESTART,
+    GAP_UNKNOWN_ID,
+    GAP_REASONS,
+};
+const char *gap_reason_name(enum gap_reason reason); /* "redis-reconnect", … as in `event: gap` */
+
+enum slow_action { SLOW_DISCONNECTED, SLOW_CONFLATED, SLOW_STALLED, SLOW_ACTIONS };
+
+/* The routes that requests are counted under; ROUTE_OTHER is everything unknown, so labels stay few. */
+enum route_label {
+    ROUTE_EVENTS_PUBLISH,
+    ROUTE_EVENTS_STREAM,
+    ROUTE_BATCH,
+    ROUTE_BATCH_STREAM,
+    ROUTE_METRICS,
+    ROUTE_HEALTHZ,
+    ROUTE_READYZ,
+    ROUTE_PAGE,
+    ROUTE_OTHER,
+    ROUTE_LABELS,
+};
+
+#define METRICS_STATUS_MAX 600
+
+struct metrics {
+    /* clients */
+    uint64_t sse_clients;        /* gauge: open streams */
+    uint64_t sse_connects;       /* streams opened */
+    uint64_t sse_refused;        /* streams refused: over max_clients, or draining */
+    uint64_t sse_events;         /* events handed to clients: one message to 10 clients counts 10 */
+    uint64_t sse_bytes;          /* bytes handed to the kernel for them */
+    uint64_t sse_backlog_bytes;  /* gauge: bytes that wait for slow clients, each client's share counted */
+    uint64_t sse_heartbeats;
+    struct histogram sse_latency; /* message read from Redis → last byte handed to the kernel for its last client */
+    uint64_t gaps[GAP_REASONS];
+    uint64_t slow_clients[SLOW_ACTIONS];
+    /* events */
+    uint64_t events_published; /* accepted by Redis from POST /events/publish and PUT /batches */
+    uint64_t events_duplicate; /* answered from an idempotency key */
+    uint64_t publish_failed;
+    uint64_t publish_retries;
+    uint64_t events_consumed; /* messages read from Redis */
+    struct histogram publish; /* request complete → receipt, redis retries included */
+    /* snapshots */
+    uint64_t cache_hits;
+    uint64_t cache_misses;
+    uint64_t cache_entries; /* gauge */
+    uint64_t cache_invalidations;
+    uint64_t origin_fetches;
+    uint64_t origin_failures;
+    /* redis */
+    bool redis_up; /* feed and commands are both ready */
+    bool feed_up;
+    bool commands_up;
+    uint64_t redis_reconnects;
+    uint64_t redis_subscriptions; /* gauge: channels and patterns subscribed for clients */
+    uint64_t redis_commands;
+    uint64_t redis_errors;
+    /* http */
+    uint64_t http_requests[ROUTE_LABELS][METRICS_STATUS_MAX];
+    uint64_t http_connections;  /* gauge: connections the front door still holds; streams have left it */
+    uint64_t http_rejected;     /* refused by the request gate */
+    uint64_t http_timeouts;     /* closed at the head or body deadline */
+    uint64_t accept_pauses;     /* accept paused for want of descriptors */
+    struct histogram http_duration; /* head complete → response queued; streams not counted */
+    bool draining;
+    uint64_t start_wall_ms;
+};
+
+/* NULL when memory is short (it is some 45 KB). */
+struct metrics *metrics_create(void);
+void metrics_destroy(struct metrics *metrics);
