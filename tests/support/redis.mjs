@@ -1,0 +1,158 @@
+// A private redis-server per test, and a RESP2 client small enough to be trusted.
+
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { freePort, makeFolder, removeFolder, startProcess } from './processes.mjs';
+import { until } from './wait.mjs';
+
+/** Reads one RESP2 reply at `offset`; null when it is not complete yet. Errors come back as Error objects. */
+function parseReply(bytes, offset) {
+  const end = bytes.indexOf('\r\n', offset);
+  if (end < 0) return null;
+  const text = bytes.toString('utf8', offset + 1, end);
+  const next = end + 2;
+  switch (String.fromCharCode(bytes[offset])) {
+    case '+':
+      return { value: text, next };
+    case '-':
+      return { value: new Error(text), next };
+    case ':':
+      return { value: Number(text), next };
+    case '$': {
+      const length = Number(text);
+      if (length < 0) return { value: null, next };
+      if (bytes.length < next + length + 2) return null;
+      return { value: bytes.toString('utf8', next, next + length), next: next + length + 2 };
+    }
+    case '*': {
+      const value = [];
+      let position = next;
+      for (let left = Number(text); left > 0; left--) {
+        const element = parseReply(bytes, position);
+        if (!element) return null;
+        value.push(element.value);
+        position = element.next;
+      }
+      return { value, next: position };
+    }
+    default:
+      throw new Error(`not RESP2: ${bytes.toString('latin1', offset, offset + 20)}`);
+  }
+}
+
+class RedisClient {
+  constructor(path) {
+    this.waiting = [];
+    this.unread = Buffer.alloc(0);
+    this.socket = connect(path);
+    this.socket.on('data', (bytes) => this.#read(bytes));
+    this.socket.on('error', () => {});
+    this.socket.on('close', () => {
+      for (const { reject } of this.waiting.splice(0)) reject(new Error('redis closed the connection'));
+    });
+  }
+
+  #read(bytes) {
+    this.unread = this.unread.length ? Buffer.concat([this.unread, bytes]) : bytes;
+    let offset = 0;
+    for (let reply; (reply = parseReply(this.unread, offset)); offset = reply.next) {
+      const { resolve, reject } = this.waiting.shift();
+      if (reply.value instanceof Error) reject(reply.value);
+      else resolve(reply.value);
+    }
+    this.unread = this.unread.subarray(offset);
+  }
+
+  /** Sends a command; arguments are strings, numbers or Buffers. Commands may be pipelined by not awaiting. */
+  command(...args) {
+    const parts = [Buffer.from(`*${args.length}\r\n`)];
+    for (const argument of args) {
+      const bytes = Buffer.isBuffer(argument) ? argument : Buffer.from(String(argument));
+      parts.push(Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n'));
+    }
+    return new Promise((resolve, reject) => {
+      if (this.socket.destroyed) return reject(new Error('redis connection is closed'));
+      this.waiting.push({ resolve, reject });
+      this.socket.write(Buffer.concat(parts));
+    });
+  }
+
+  async close() {
+    if (this.socket.destroyed) return;
+    this.socket.destroy();
+    await once(this.socket, 'close');
+  }
+}
+
+class Redis {
+  constructor(folder, port, args) {
+    this.folder = folder;
+    this.socket = join(folder, 'redis.sock');
+    this.port = port;
+    this.args = args;
+    /** What a gateway connects to. */
+    this.url = port ? `redis://127.0.0.1:${port}` : `unix://${this.socket}`;
+  }
+
+  async start() {
+    const args = ['--port', String(this.port ?? 0), '--bind', '127.0.0.1', '--unixsocket', this.socket, '--dir', this.folder];
+    args.push('--save', '', '--appendonly', 'no', '--daemonize', 'no', ...this.args);
+    this.process = startProcess('redis-server', args);
+    await this.process.sees(/ready to accept connections/i);
+    this.client = await this.connect();
+  }
+
+  /** One more client of its own. */
+  async connect() {
+    return until('redis answers', async () => {
+      const client = new RedisClient(this.socket);
+      try {
+        await client.command('PING');
+        return client;
+      } catch {
+        await client.close();
+        return null;
+      }
+    });
+  }
+
+  command(...args) {
+    return this.client.command(...args);
+  }
+
+  publish(channel, payload) {
+    return this.client.command('PUBLISH', channel, payload);
+  }
+
+  /** How many clients of Redis are subscribed to `channel`. */
+  async subscriptions(channel) {
+    return (await this.client.command('PUBSUB', 'NUMSUB', channel))[1];
+  }
+
+  /** Ends the server without warning; data is gone. */
+  async kill() {
+    await this.client.close();
+    this.process.kill('SIGKILL');
+    await this.process.exited;
+  }
+
+  async restart() {
+    await this.kill();
+    await this.start();
+  }
+
+  async stop() {
+    await this.client?.close();
+    this.process?.kill('SIGKILL');
+    await this.process?.exited;
+    removeFolder(this.folder);
+  }
+}
+
+/** Starts redis-server on a unix socket in a folder of its own, with `tcp: true` on a free port of loopback too. */
+export async function startRedis({ tcp = false, args = [] } = {}) {
+  const redis = new Redis(makeFolder(), tcp ? await freePort() : undefined, args);
+  await redis.start();
+  return redis;
+}
