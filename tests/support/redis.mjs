@@ -44,6 +44,8 @@ function parseReply(bytes, offset) {
 class RedisClient {
   constructor(path) {
     this.waiting = [];
+    /** What came for the channels of subscribe(): {channel, payload}. */
+    this.messages = [];
     this.unread = Buffer.alloc(0);
     this.socket = connect(path);
     this.socket.on('data', (bytes) => this.#read(bytes));
@@ -56,7 +58,12 @@ class RedisClient {
   #read(bytes) {
     this.unread = this.unread.length ? Buffer.concat([this.unread, bytes]) : bytes;
     let offset = 0;
-    for (let reply; (reply = parseReply(this.unread, offset)); offset = reply.next) {
+    for (let reply; (reply = parseReply(this.unread, offset)); ) {
+      offset = reply.next;
+      if (Array.isArray(reply.value) && reply.value[0] === 'message') {
+        this.messages.push({ channel: reply.value[1], payload: reply.value[2] });
+        continue;
+      }
       const { resolve, reject } = this.waiting.shift();
       if (reply.value instanceof Error) reject(reply.value);
       else resolve(reply.value);
@@ -76,6 +83,16 @@ class RedisClient {
       this.waiting.push({ resolve, reject });
       this.socket.write(Buffer.concat(parts));
     });
+  }
+
+  /** From here on the connection only listens, and fills `messages`. */
+  async subscribe(channel) {
+    await this.command('SUBSCRIBE', channel);
+  }
+
+  /** The next message, each once and in order. */
+  async nextMessage() {
+    return until('a message from redis', () => this.messages.shift());
   }
 
   async close() {
