@@ -1,62 +1,27 @@
 #include "wire/payload.h"
 
-#include <jansson.h>
-#include <string.h>
+#include "wire/json_scan.h"
 
-/* Numbers of any size and strings with \u0000 are JSON too, so they must not make a payload opaque. */
-#define DECODE_FLAGS (JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL)
-
-static json_t *decode(const char *bytes, size_t length)
+static bool is_final_status(struct json_span status)
 {
-    return length > 0 ? json_loadb(bytes, length, DECODE_FLAGS, NULL) : NULL;
-}
-
-static bool is_space(char byte)
-{
-    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
-}
-
-/* Spares the parser what cannot be an object. */
-static bool starts_object(const char *bytes, size_t length)
-{
-    size_t i = 0;
-    while (i < length && is_space(bytes[i]))
-        i++;
-    return i < length && bytes[i] == '{';
-}
-
-static bool is_final_status(const json_t *status)
-{
-    static const char *const final[] = { "COMPLETED", "PARTIAL", "FAILED" };
-    const char *text = json_string_value(status);
-    if (!text)
-        return false;
-    for (size_t i = 0; i < sizeof(final) / sizeof(final[0]); i++) {
-        size_t length = strlen(final[i]);
-        if (json_string_length(status) == length && memcmp(text, final[i], length) == 0)
-            return true;
-    }
-    return false;
+    return json_span_is(status, "COMPLETED") || json_span_is(status, "PARTIAL") ||
+           json_span_is(status, "FAILED");
 }
 
 enum payload_kind payload_classify(const char *bytes, size_t length)
 {
-    if (!starts_object(bytes, length))
+    bool is_object;
+    struct json_span status;
+    if (!json_scan(bytes, length, "status", &is_object, &status) || !is_object)
         return PAYLOAD_OPAQUE;
-    json_t *value = decode(bytes, length);
-    enum payload_kind kind = PAYLOAD_OPAQUE;
-    if (json_is_object(value))
-        kind = is_final_status(json_object_get(value, "status")) ? PAYLOAD_TERMINAL : PAYLOAD_OBJECT;
-    json_decref(value);
-    return kind;
+    return is_final_status(status) ? PAYLOAD_TERMINAL : PAYLOAD_OBJECT;
 }
 
 bool payload_is_json(const char *bytes, size_t length)
 {
-    json_t *value = decode(bytes, length);
-    bool is_json = value != NULL;
-    json_decref(value);
-    return is_json;
+    bool is_object;
+    struct json_span status;
+    return json_scan(bytes, length, "status", &is_object, &status);
 }
 
 void payload_append_envelope(struct buffer *out, const char *channel, size_t channel_length,

@@ -1,4 +1,4 @@
-/* What the gateway needs to know about a payload (JSON, RFC 8259; parsed by jansson, depth and size bounded by the caller). */
+/* What the gateway needs to know about a payload (JSON, RFC 8259). Allocates nothing; its size is bounded by the caller. */
 #pragma once
 
 #include <stdbool.h>

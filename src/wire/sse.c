@@ -75,7 +75,7 @@ static void append_data(struct buffer *out, const char *bytes, size_t length)
         append_data_line(out, line, (size_t)(line_end - line), valid);
         if (line_end == end)
             return;
-        bool is_pair = *line_end == '\r' && line_feed == line_end + 1;
+        bool is_pair = *line_end == '\r' && line_feed == line_end + 1 && line_feed < end;
         line = line_end + (is_pair ? 2 : 1);
         /* Each byte is searched once for each line end, so that many short lines stay linear. */
         if (carriage_return < line)
