@@ -20,6 +20,7 @@ enum gap_reason {
 const char *gap_reason_name(enum gap_reason reason); /* "redis-reconnect", … as in `event: gap` */
 
 enum slow_action { SLOW_DISCONNECTED, SLOW_CONFLATED, SLOW_STALLED, SLOW_ACTIONS };
+const char *slow_action_name(enum slow_action action);
 
 /* The routes that requests are counted under; ROUTE_OTHER is everything unknown, so labels stay few. */
 enum route_label {
@@ -34,6 +35,7 @@ enum route_label {
     ROUTE_OTHER,
     ROUTE_LABELS,
 };
+const char *route_label_name(enum route_label route); /* "/batches/{id}", … or "other" */
 
 #define METRICS_STATUS_MAX 600
 

@@ -1,0 +1,54 @@
+#include "metrics/metrics.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+struct metrics *metrics_create(void)
+{
+    struct metrics *metrics = calloc(1, sizeof *metrics);
+    if (metrics)
+        metrics->start_wall_ms = clock_wall_ms();
+    return metrics;
+}
+
+void metrics_destroy(struct metrics *metrics)
+{
+    free(metrics);
+}
+
+const char *gap_reason_name(enum gap_reason reason)
+{
+    static const char *const names[GAP_REASONS] = {
+        [GAP_REDIS_RECONNECT] = "redis-reconnect", [GAP_TRIMMED] = "trimmed",
+        [GAP_SLOW_CONSUMER] = "slow-consumer",     [GAP_RESTART] = "restart",
+        [GAP_UNKNOWN_ID] = "unknown-id",
+    };
+    return names[reason];
+}
+
+const char *slow_action_name(enum slow_action action)
+{
+    static const char *const names[SLOW_ACTIONS] = {
+        [SLOW_DISCONNECTED] = "disconnected",
+        [SLOW_CONFLATED] = "conflated",
+        [SLOW_STALLED] = "stalled",
+    };
+    return names[action];
+}
+
+const char *route_label_name(enum route_label route)
+{
+    static const char *const names[ROUTE_LABELS] = {
+        [ROUTE_EVENTS_PUBLISH] = "/events/publish",
+        [ROUTE_EVENTS_STREAM] = "/events/stream",
+        [ROUTE_BATCH] = "/batches/{id}",
+        [ROUTE_BATCH_STREAM] = "/batches/{id}/stream",
+        [ROUTE_METRICS] = "/metrics",
+        [ROUTE_HEALTHZ] = "/healthz",
+        [ROUTE_READYZ] = "/readyz",
+        [ROUTE_PAGE] = "/",
+        [ROUTE_OTHER] = "other",
+    };
+    return names[route];
+}
