@@ -1,8 +1,9 @@
 /*
- * The settings: one table (settings.c) of name, parser, bounds, default and help. A setting `name_like_this` is that key in
- * the YAML file, `--name-like-this` on the command line and `SLUICE_NAME_LIKE_THIS` in the environment; flags win over
- * environment over file over default. `REDIS_URL` and `PORT` are accepted as everybody writes them. Every text setting can
- * come from a file: `SLUICE_REDIS_URL_FILE=/run/secrets/redis`.
+ * The settings: one table (settings_table.c) of name, parser, bounds, default and help. A setting
+ * `name_like_this` is that key in the YAML file, `--name-like-this` on the command line and
+ * `SLUICE_NAME_LIKE_THIS` in the environment; flags win over environment over file over default. `REDIS_URL`
+ * and `PORT` (the port alone) are accepted as everybody writes them. Every text setting can come from a file:
+ * `SLUICE_REDIS_URL_FILE=/run/secrets/redis`.
  */
 #pragma once
 
@@ -19,11 +20,11 @@ struct settings {
     char *redis_url; /* redis://, rediss://, unix:// */
     char *redis_tls_ca_file;
     bool redis_tls_verify;
-    uint64_t redis_timeout_ms;      /* a command without an answer */
+    uint64_t redis_timeout_ms; /* a command without an answer */
     uint64_t redis_reply_bytes_max;
-    uint64_t redis_pending_max;     /* commands that wait */
-    char *access;                   /* "" or "open" */
-    char *cors_origins;             /* list, comma-separated: exact origins, or * */
+    uint64_t redis_pending_max; /* commands that wait */
+    char *access;               /* "" or "open" */
+    char *cors_origins;         /* list, comma-separated: exact origins, or * */
     enum log_level log_level;
     enum log_format log_format;
     bool access_log;
@@ -59,6 +60,8 @@ struct settings {
     uint64_t idempotency_window_ms;
     uint64_t stream_maxlen;
     uint64_t publish_array_max;
+    /* For the summary: where each value came from, in the table's order; NULL is the default. */
+    char **origins;
 };
 
 /* Where problems go: one line each, with file and line where there is one. */
@@ -68,11 +71,11 @@ struct settings_problems {
 };
 
 /*
- * Reads defaults, then the file (NULL: none), then the environment, then flags (`arguments` as they follow the subcommand; --config
- * is already taken out by the caller). Returns NULL with at least one problem.
+ * Reads defaults, then the file (NULL: none), then the environment, then flags (`arguments` as they follow
+ * the subcommand; --config is already taken out by the caller). Returns NULL with at least one problem.
  */
-struct settings *settings_load(const char *file, char *const *environment, int argument_count, char *const *arguments,
-                               struct settings_problems *problems);
+struct settings *settings_load(const char *file, char *const *environment, int argument_count,
+                               char *const *arguments, struct settings_problems *problems);
 void settings_destroy(struct settings *settings);
 
 /* What would run: each setting with its value and where it came from, secrets as ***. For --check. */
@@ -81,6 +84,13 @@ void settings_append_summary(const struct settings *settings, struct buffer *out
 /* Every setting with its default, bounds and help. For --help. */
 void settings_append_help(struct buffer *out);
 
-/* Takes over from `fresh` what can change while running (log level, limits, timeouts, TTLs; marked in the table). Appends the names of
- * changed settings that need a restart. */
-void settings_reload(struct settings *settings, const struct settings *fresh, struct buffer *ret_needs_restart);
+/*
+ * Takes over from `fresh` what can change while running (marked in the table) by exchanging the values, so
+ * the old ones live until `fresh` is destroyed. Appends the names of what changed, and of what differs but
+ * needs a restart.
+ */
+void settings_reload(struct settings *settings, struct settings *fresh, struct buffer *ret_changed,
+                     struct buffer *ret_needs_restart);
+
+/* For `serve --dev`, which brings its own Redis. False when the address is not valid or memory is short. */
+bool settings_replace_redis_url(struct settings *settings, const char *url, const char *origin);

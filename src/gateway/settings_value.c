@@ -1,0 +1,210 @@
+/* One value: from the way people write it into its field, and back. */
+#include "gateway/settings_table.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parse.h"
+
+void *setting_field(const struct settings *settings, const struct setting *setting)
+{
+    return (char *)settings + setting->offset;
+}
+
+static void append_duration(struct buffer *out, uint64_t ms)
+{
+    if (ms == 0)
+        buffer_append_text(out, "0s");
+    else if (ms % 3600000 == 0)
+        buffer_printf(out, "%" PRIu64 "h", ms / 3600000);
+    else if (ms % 60000 == 0 && ms != 60000)
+        buffer_printf(out, "%" PRIu64 "m", ms / 60000);
+    else if (ms % 1000 == 0)
+        buffer_printf(out, "%" PRIu64 "s", ms / 1000);
+    else
+        buffer_printf(out, "%" PRIu64 "ms", ms);
+}
+
+static void append_size(struct buffer *out, uint64_t bytes)
+{
+    static const char *const units[] = { "", "KiB", "MiB", "GiB" };
+    size_t unit = 0;
+    while (bytes > 0 && bytes % 1024 == 0 && unit < 3) {
+        bytes /= 1024;
+        unit++;
+    }
+    buffer_printf(out, "%" PRIu64 "%s", bytes, units[unit]);
+}
+
+void setting_append_number(enum setting_kind kind, uint64_t number, struct buffer *out)
+{
+    if (kind == SETTING_DURATION)
+        append_duration(out, number);
+    else if (kind == SETTING_SIZE)
+        append_size(out, number);
+    else
+        buffer_printf(out, "%" PRIu64, number);
+}
+
+/* ---- assigning ---- */
+
+static bool assign_number(void *field, const struct setting *setting, const char *text, size_t length,
+                          struct buffer *why)
+{
+    uint64_t number;
+    const char *wanted;
+    bool parsed;
+    if (setting->kind == SETTING_DURATION) {
+        wanted = "write a duration such as 250ms, 15s, 10m or 1h";
+        parsed = parse_duration_ms(text, length, &number);
+    } else if (setting->kind == SETTING_SIZE) {
+        wanted = "write a size such as 65536, 64KiB or 1MiB";
+        parsed = parse_size_bytes(text, length, &number);
+    } else {
+        wanted = "write a whole number";
+        parsed = parse_unsigned(text, length, &number);
+    }
+    if (!parsed) {
+        buffer_append_text(why, wanted);
+        return false;
+    }
+    if (number < setting->minimum || number > setting->maximum) {
+        buffer_append_text(why, number < setting->minimum ? "the least is " : "the most is ");
+        setting_append_number(setting->kind, number < setting->minimum ? setting->minimum : setting->maximum,
+                              why);
+        return false;
+    }
+    memcpy(field, &number, sizeof(number));
+    return true;
+}
+
+static bool assign_choice(void *field, const struct setting *setting, const char *text, size_t length,
+                          struct buffer *why)
+{
+    for (unsigned i = 0; setting->choices[i]; i++) {
+        if (strlen(setting->choices[i]) == length && memcmp(setting->choices[i], text, length) == 0) {
+            memcpy(field, &i, sizeof(i));
+            return true;
+        }
+    }
+    buffer_append_text(why, "write one of ");
+    for (unsigned i = 0; setting->choices[i]; i++)
+        buffer_printf(why, "%s%s", i ? ", " : "", setting->choices[i]);
+    return false;
+}
+
+static bool assign_text(void *field, const struct setting *setting, const char *text, size_t length,
+                        struct buffer *why)
+{
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f) {
+            buffer_append_text(why, "it has a control character or a line break in it");
+            return false;
+        }
+    }
+    char *copy = strndup(text, length);
+    if (!copy) {
+        buffer_append_text(why, "out of memory");
+        return false;
+    }
+    if (setting->check && !setting->check(copy, why)) {
+        free(copy);
+        return false;
+    }
+    char **target = field;
+    free(*target);
+    *target = copy;
+    return true;
+}
+
+bool setting_assign(struct settings *settings, const struct setting *setting, const char *text, size_t length,
+                    struct buffer *why)
+{
+    void *field = setting_field(settings, setting);
+    switch (setting->kind) {
+    case SETTING_TEXT:
+    case SETTING_LIST:
+        return assign_text(field, setting, text, length, why);
+    case SETTING_SWITCH:
+        if (parse_switch(text, length, field))
+            return true;
+        buffer_append_text(why, "write on or off");
+        return false;
+    case SETTING_COUNT:
+    case SETTING_DURATION:
+    case SETTING_SIZE:
+        return assign_number(field, setting, text, length, why);
+    case SETTING_CHOICE:
+        return assign_choice(field, setting, text, length, why);
+    }
+    return false;
+}
+
+void setting_assign_from(struct settings *settings, const struct setting *setting, const char *text,
+                         size_t length, const char *origin, struct settings_problems *problems)
+{
+    struct buffer why = { 0 };
+    if (setting_assign(settings, setting, text, length, &why)) {
+        char **slot = &settings->origins[setting - settings_table];
+        free(*slot);
+        *slot = strdup(origin); /* without memory the summary says `default`, which harms nobody */
+    } else {
+        int shown = setting->secret ? 0 : (int)(length < 200 ? length : 200);
+        settings_problem(problems, origin, "%s cannot be %s%.*s%s: %.*s", setting->name,
+                         setting->secret ? "this" : "\"", shown, shown ? text : "",
+                         setting->secret ? "" : "\"", (int)why.size, why.data ? why.data : "");
+    }
+    buffer_free(&why);
+}
+
+/* ---- writing back ---- */
+
+/* What stands between :// and @ becomes ***. */
+static void append_masked(struct buffer *out, const char *text)
+{
+    const char *start = strstr(text, "://");
+    const char *credentials_end = strrchr(text, '@');
+    if (!start || !credentials_end || credentials_end < start) {
+        buffer_append_text(out, text);
+        return;
+    }
+    buffer_append(out, text, (size_t)(start - text) + 3);
+    buffer_append_text(out, "***");
+    buffer_append_text(out, credentials_end);
+}
+
+void setting_append_value(const struct settings *settings, const struct setting *setting, struct buffer *out)
+{
+    const void *field = setting_field(settings, setting);
+    uint64_t number;
+    unsigned choice;
+    switch (setting->kind) {
+    case SETTING_TEXT:
+    case SETTING_LIST:
+        if (setting->secret)
+            append_masked(out, *(char *const *)field);
+        else
+            buffer_append_text(out, *(char *const *)field);
+        break;
+    case SETTING_SWITCH:
+        buffer_append_text(out, *(const bool *)field ? "on" : "off");
+        break;
+    case SETTING_COUNT:
+    case SETTING_DURATION:
+    case SETTING_SIZE:
+        memcpy(&number, field, sizeof(number));
+        setting_append_number(setting->kind, number, out);
+        break;
+    case SETTING_CHOICE:
+        memcpy(&choice, field, sizeof(choice));
+        buffer_append_text(out, setting->choices[choice]);
+        break;
+    }
+}
+
+const char *setting_origin(const struct settings *settings, const struct setting *setting)
+{
+    const char *origin = settings->origins[setting - settings_table];
+    return origin ? origin : "default";
+}
