@@ -270,7 +270,7 @@ void log_event_limited(struct log *log, struct log_limiter *limiter, enum log_le
     if (!log_enabled(log, level))
         return;
     uint64_t now_ns = clock_now_ns();
-    if (limiter->window_start_ns != 0 && now_ns - limiter->window_start_ns < CLOCK_NS_PER_SECOND) {
+    if (limiter->window_start_ns != 0 && now_ns < limiter->window_start_ns + CLOCK_NS_PER_SECOND) {
         limiter->suppressed++;
         return;
     }
