@@ -1,18 +1,20 @@
 /*
  * The fan-out engine: one Redis subscription per topic, any number of subscribers.
  *
- *   feed ──hub_message()──▶ topic: framed once into the turn's chunk ──hub_turn_end()──▶ one send(2) per subscriber
+ *   feed ──hub_message()──▶ topic: framed once into the turn's chunk ──hub_turn_end()──▶ one send(2) per
+ * subscriber
  *
- * Every logical PUBLISH gets one sequence, whether it comes by its channel, by patterns, or both; with the process's epoch it is
- * the event's id (wire/cursor.h). A topic keeps the last messages in its ring, so a client that comes back to this
- * process gets what it missed; where that cannot be proved it is told by `event: gap`.
+ * Every logical PUBLISH gets one sequence, whether it comes by its channel, by patterns, or both; with the
+ * process's epoch it is the event's id (wire/cursor.h). A topic keeps the last messages in its ring, so a
+ * client that comes back to this process gets what it missed; where that cannot be proved it is told by
+ * `event: gap`.
  *
  * The life of a subscriber:
  *
  *   hub_open ─▶ WAITING ──────────────▶ LIVE ───────────────▶ (CLOSING ─▶) reaped
- *                 │ attached, all topics     │ Redis was lost:     peer gone, over its backlog, batch complete,
- *                 │ confirmed, batch:        │ gap; batches wait   drained
- *                 │ snapshot read            │ again for a snapshot
+ *                 │ attached, all topics     │ Redis was lost:     peer gone, over its backlog, batch
+ * complete, │ confirmed, batch:        │ gap; batches wait   drained │ snapshot read            │ again for a
+ * snapshot
  */
 #pragma once
 
@@ -25,6 +27,9 @@
 #include "hub/snapshot_cache.h"
 #include "metrics/metrics.h"
 #include "wire/cursor.h"
+
+/* A batch is told on the Pub/Sub channel batch:<id>. */
+#define BATCH_CHANNEL_PREFIX "batch:"
 
 struct hub;
 struct subscriber;
@@ -43,13 +48,13 @@ enum slow_policy { SLOW_POLICY_DISCONNECT, SLOW_POLICY_LATEST };
 
 struct hub_options {
     size_t clients_max;
-    size_t backlog_bytes_max;   /* per client, behind the kernel's own buffer */
+    size_t backlog_bytes_max; /* per client, behind the kernel's own buffer */
     enum slow_policy batch_slow_policy;
-    uint64_t stall_timeout_ms;  /* a client that takes nothing for so long while something waits is let go */
+    uint64_t stall_timeout_ms; /* a client that takes nothing for so long while something waits is let go */
     uint64_t heartbeat_ms;
     uint64_t retry_min_ms, retry_max_ms;
-    uint64_t linger_ms;         /* a topic without subscribers is unsubscribed after this */
-    size_t replay_messages;     /* ring of each topic */
+    uint64_t linger_ms;     /* a topic without subscribers is unsubscribed after this */
+    size_t replay_messages; /* ring of each topic */
     size_t replay_bytes;
 };
 
@@ -61,14 +66,16 @@ struct hub_source {
 };
 
 /* Borrows cache, metrics and log. */
-struct hub *hub_create(struct event_base *base, const struct hub_options *options, const struct hub_source *source,
-                       struct snapshot_cache *cache, struct metrics *metrics, struct log *log);
+struct hub *hub_create(struct event_base *base, const struct hub_options *options,
+                       const struct hub_source *source, struct snapshot_cache *cache, struct metrics *metrics,
+                       struct log *log);
 void hub_destroy(struct hub *hub);
 
 /* On reload: takes effect for what happens from now on. */
 void hub_set_options(struct hub *hub, const struct hub_options *options);
 
-/* --- what clients want ------------------------------------------------------------------------------------------- */
+/* --- what clients want
+ * ------------------------------------------------------------------------------------------- */
 
 struct topic_name {
     enum topic_kind kind;
@@ -93,30 +100,34 @@ struct stream_request {
 enum hub_open_status { HUB_OPEN_OK, HUB_OPEN_FULL, HUB_OPEN_DRAINING, HUB_OPEN_NO_MEMORY };
 
 /* Starts subscribing before the response head is out. Must be followed by hub_attach() or hub_abandon(). */
-enum hub_open_status hub_open(struct hub *hub, const struct stream_request *request, struct subscriber **ret_subscriber);
+enum hub_open_status hub_open(struct hub *hub, const struct stream_request *request,
+                              struct subscriber **ret_subscriber);
 
-/* Gives the subscriber its socket: non-blocking, response head already sent. The hub owns and closes `descriptor`, even when it
- * returns false (no memory; the subscriber is gone then). */
+/* Gives the subscriber its socket: non-blocking, response head already sent. The hub owns and closes
+ * `descriptor`, even when it returns false (no memory; the subscriber is gone then). */
 bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor);
 void hub_abandon(struct hub *hub, struct subscriber *subscriber);
 
-/* --- what Redis says --------------------------------------------------------------------------------------------- */
+/* --- what Redis says
+ * --------------------------------------------------------------------------------------------- */
 
 void hub_feed_up(struct hub *hub);
 void hub_feed_down(struct hub *hub);
 void hub_confirmed(struct hub *hub, enum topic_kind kind, const char *name, size_t length);
 /* Its subscribers are told by `event: error` and let go. */
 void hub_refused(struct hub *hub, enum topic_kind kind, const char *name, size_t length, const char *problem);
-void hub_message(struct hub *hub, enum topic_kind kind, const char *topic, size_t topic_length, const char *channel,
-                 size_t channel_length, const char *payload, size_t payload_length);
+void hub_message(struct hub *hub, enum topic_kind kind, const char *topic, size_t topic_length,
+                 const char *channel, size_t channel_length, const char *payload, size_t payload_length);
 void hub_fence(struct hub *hub, uint64_t token);
 /* A key of the snapshot store changed; NULL: all of them. */
 void hub_invalidated(struct hub *hub, const char *batch_id, size_t length);
 void hub_turn_end(struct hub *hub);
 
-/* --- the end ----------------------------------------------------------------------------------------------------- */
+/* --- the end
+ * ----------------------------------------------------------------------------------------------------- */
 
-/* Lets every client go, spread over `spread_ms`, each with a `retry:` of its own so that they do not come back at once. */
+/* Lets every client go, spread over `spread_ms`, each with a `retry:` of its own so that they do not come
+ * back at once. */
 void hub_drain(struct hub *hub, uint64_t spread_ms);
 size_t hub_client_count(const struct hub *hub);
 uint64_t hub_epoch(const struct hub *hub);

@@ -1,15 +1,16 @@
 /*
  * The cache of batch snapshots: exact while Redis tells us what changes, bounded in time and number always.
  *
- * A snapshot is the later of the last SET of `batch:progress:<id>` and the last JSON object published on `batch:<id>`, in
- * Redis' order. That order is known because live messages, invalidations and fences all come through the feed: a read is
- * `MULTI, GET key, PUBLISH <fence> <token>, EXEC`, and the place of the fence in the feed is when the read happened.
+ * A snapshot is the later of the last SET of `batch:progress:<id>` and the last JSON object published on
+ * `batch:<id>`, in Redis' order. That order is known because live messages, invalidations and fences all come
+ * through the feed: a read is `MULTI, GET key, PUBLISH <fence> <token>, EXEC`, and the place of the fence in
+ * the feed is when the read happened.
  *
  *            read                    fence and reply both here
  *   EMPTY ─────────▶ LOADING ──────────────────────────────────────────▶ VALID
- *     ▲               │   ▲                                               │  │ live message: value replaced, stays VALID
- *     │ failed        │   └─ invalidated behind the fence: load again     │  └ not tracked any more: load again, serve meanwhile
- *     └───────────────┴────────────────────── invalidated, TTL over ──────┘
+ *     ▲               │   ▲                                               │  │ live message: value replaced,
+ * stays VALID │ failed        │   └─ invalidated behind the fence: load again     │  └ not tracked any more:
+ * load again, serve meanwhile └───────────────┴────────────────────── invalidated, TTL over ──────┘
  *
  * What a finished load makes of a reply R read at fence F, when the newest live message L was at sequence S:
  *   S > F ............................ L: it is newer than the read
@@ -51,17 +52,19 @@ struct snapshot {
     size_t length;
     uint64_t etag; /* hash of the bytes */
     uint64_t age_ms;
-    bool hit;  /* answered without asking Redis */
+    bool hit; /* answered without asking Redis */
     enum payload_kind kind;
 };
 
 typedef void snapshot_ready(void *context, enum snapshot_status status, const struct snapshot *snapshot);
 
-/* What the cache asks for; bound by the gateway. Every load is answered by snapshot_cache_loaded(), later, never inside the call. */
+/* What the cache asks for; bound by the gateway. Every load is answered by snapshot_cache_loaded(), later,
+ * never inside the call. */
 struct snapshot_source {
-    /* MULTI, [SET key value PX ttl [NX]], [PUBLISH batch:<id> value], GET key, PUBLISH fence token, EXEC. Value NULL: no SET. */
-    bool (*load)(void *context, const char *id, size_t id_length, uint64_t token, const char *value, size_t value_length,
-                 uint64_t redis_ttl_ms, bool only_if_absent, bool notify);
+    /* MULTI, [SET key value PX ttl [NX]], [PUBLISH batch:<id> value], GET key, PUBLISH fence token, EXEC.
+     * Value NULL: no SET. */
+    bool (*load)(void *context, const char *id, size_t id_length, uint64_t token, const char *value,
+                 size_t value_length, uint64_t redis_ttl_ms, bool only_if_absent, bool notify);
     /* Fetches from the origin; answered by snapshot_cache_origin(). */
     bool (*fetch_origin)(void *context, const char *id, size_t id_length, uint64_t token);
     void *context;
@@ -73,36 +76,42 @@ struct snapshot_cache *snapshot_cache_create(const struct snapshot_cache_options
 void snapshot_cache_destroy(struct snapshot_cache *cache);
 
 /*
- * Reads a snapshot, once for all who wait. `ready` may be called inside this call. `since_sequence`: only knowledge that reflects the
- * feed at or after this sequence will do (a joining viewer passes the sequence at which its subscription was confirmed; 0 for a
- * plain GET). Cancel with snapshot_cache_cancel(context) before `context` goes. False when memory is short: `ready` is not called.
- * Counts a hit or a miss when `counted`.
+ * Reads a snapshot, once for all who wait. `ready` may be called inside this call. `since_sequence`: only
+ * knowledge that reflects the feed at or after this sequence will do (a joining viewer passes the sequence at
+ * which its subscription was confirmed; 0 for a plain GET). Cancel with snapshot_cache_cancel(context) before
+ * `context` goes. False when memory is short: `ready` is not called. Counts a hit or a miss when `counted`.
  */
-bool snapshot_cache_read(struct snapshot_cache *cache, const char *id, size_t id_length, uint64_t since_sequence, bool counted,
-                         uint64_t now_ms, snapshot_ready *ready, void *context);
+bool snapshot_cache_read(struct snapshot_cache *cache, const char *id, size_t id_length,
+                         uint64_t since_sequence, bool counted, uint64_t now_ms, snapshot_ready *ready,
+                         void *context);
 void snapshot_cache_cancel(struct snapshot_cache *cache, const char *id, size_t id_length, void *context);
 
-/* PUT: stores in Redis, notifies viewers and fills the cache in one transaction. `ready` gets FOUND or UNAVAILABLE. */
-bool snapshot_cache_store(struct snapshot_cache *cache, const char *id, size_t id_length, const char *value, size_t value_length,
-                          uint64_t now_ms, snapshot_ready *ready, void *context);
+/* PUT: stores in Redis, notifies viewers and fills the cache in one transaction. `ready` gets FOUND or
+ * UNAVAILABLE. */
+bool snapshot_cache_store(struct snapshot_cache *cache, const char *id, size_t id_length, const char *value,
+                          size_t value_length, uint64_t now_ms, snapshot_ready *ready, void *context);
 
 /* Forgets the process's copy at once (DELETE; the caller deletes the Redis key). */
 void snapshot_cache_drop(struct snapshot_cache *cache, const char *id, size_t id_length);
 
-/* Answers of the source. `tracked`: Redis will tell us when the key changes. `fenced`: a fence was sent and will come. */
-void snapshot_cache_loaded(struct snapshot_cache *cache, uint64_t token, enum snapshot_status status, const char *value,
-                           size_t value_length, bool tracked, bool fenced, uint64_t now_ms);
-void snapshot_cache_origin(struct snapshot_cache *cache, uint64_t token, enum snapshot_status status, const char *value,
-                           size_t value_length, uint64_t now_ms);
+/* Answers of the source. `tracked`: Redis will tell us when the key changes. `fenced`: a fence was sent and
+ * will come. */
+void snapshot_cache_loaded(struct snapshot_cache *cache, uint64_t token, enum snapshot_status status,
+                           const char *value, size_t value_length, bool tracked, bool fenced,
+                           uint64_t now_ms);
+void snapshot_cache_origin(struct snapshot_cache *cache, uint64_t token, enum snapshot_status status,
+                           const char *value, size_t value_length, uint64_t now_ms);
 
 /* What the feed says, each with its place in the feed. */
 void snapshot_cache_fenced(struct snapshot_cache *cache, uint64_t token, uint64_t sequence, uint64_t now_ms);
 void snapshot_cache_live(struct snapshot_cache *cache, const char *id, size_t id_length, const char *payload,
                          size_t payload_length, enum payload_kind kind, uint64_t sequence, uint64_t now_ms);
 /* `id` NULL: everything. */
-void snapshot_cache_invalidated(struct snapshot_cache *cache, const char *id, size_t id_length, uint64_t sequence);
+void snapshot_cache_invalidated(struct snapshot_cache *cache, const char *id, size_t id_length,
+                                uint64_t sequence);
 
-/* The feed is lost: nothing is tracked any more; values serve plain GETs until their TTL. Loads that wait for a fence end unfenced. */
+/* The feed is lost: nothing is tracked any more; values serve plain GETs until their TTL. Loads that wait for
+ * a fence end unfenced. */
 void snapshot_cache_feed_down(struct snapshot_cache *cache, uint64_t now_ms);
 /* The feed is back: everything may have changed unseen, so everything but loads in flight is dropped. */
 void snapshot_cache_feed_up(struct snapshot_cache *cache);

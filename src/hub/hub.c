@@ -1,0 +1,318 @@
+#include "hub/hub.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "hub/frames.h"
+#include "hub/hub_state.h"
+#include "wire/sse.h"
+
+/* A client that is let go for good reason should not be back at once. */
+#define REFUSED_RETRY_MIN_MS 10000
+#define REFUSED_RETRY_MAX_MS 60000
+
+static void on_socket_ready(void *context, void *owner, uint32_t events)
+{
+    struct hub *hub = context;
+    struct subscriber *subscriber = owner;
+    if (subscriber->state == SUBSCRIBER_DEAD)
+        return;
+    hub->delivery.now_ms = clock_now_ms();
+    if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) {
+        hub_let_go(hub, subscriber);
+        return;
+    }
+    enum delivery_result result = subscriber_flush(subscriber, &hub->delivery);
+    if (result != DELIVERY_DONE)
+        hub_failed(hub, subscriber, result);
+    else if (subscriber->state == SUBSCRIBER_CLOSING && !subscriber_has_backlog(subscriber))
+        hub_let_go(hub, subscriber);
+}
+
+static void on_sockets_done(void *context)
+{
+    hub_visit_listed(context);
+}
+
+struct hub *hub_create(struct event_base *base, const struct hub_options *options,
+                       const struct hub_source *source, struct snapshot_cache *cache, struct metrics *metrics,
+                       struct log *log)
+{
+    struct hub *hub = calloc(1, sizeof *hub);
+    if (!hub)
+        return NULL;
+    hub->base = base;
+    hub->source = *source;
+    hub->cache = cache;
+    hub->metrics = metrics;
+    hub->log = log;
+    hub->epoch = random_u64();
+    list_init(&hub->dirty_topics);
+    list_init(&hub->lingering_topics);
+    hub->topics[TOPIC_CHANNEL] = map_create();
+    hub->topics[TOPIC_PATTERN] = map_create();
+    hub->poller = poller_create(base, on_socket_ready, on_sockets_done, hub);
+    hub->delivery = (struct delivery){ .poller = hub->poller, .metrics = metrics, .now_ms = clock_now_ms() };
+    hub_set_options(hub, options);
+    if (!hub->topics[TOPIC_CHANNEL] || !hub->topics[TOPIC_PATTERN] || !hub->poller ||
+        !hub_start_timers(hub)) {
+        hub_destroy(hub);
+        return NULL;
+    }
+    return hub;
+}
+
+void hub_set_options(struct hub *hub, const struct hub_options *options)
+{
+    bool heartbeat_changed = hub->options.heartbeat_ms != options->heartbeat_ms;
+    hub->options = *options;
+    hub->delivery.backlog_bytes_max = options->backlog_bytes_max;
+    if (heartbeat_changed && hub->heartbeat_timer)
+        hub_start_timers(hub);
+}
+
+void hub_destroy(struct hub *hub)
+{
+    if (!hub)
+        return;
+    hub_stop_timers(hub);
+    struct subscriber *subscriber;
+    while ((subscriber = heartbeat_any(&hub->heartbeat)) != NULL)
+        hub_let_go(hub, subscriber);
+    hub_visit_listed(hub);
+    for (size_t kind = 0; kind < TOPIC_KINDS; kind++) {
+        size_t cursor = 0;
+        struct topic *topic;
+        while (hub->topics[kind] && (topic = map_next(hub->topics[kind], &cursor)) != NULL)
+            topic_destroy(topic);
+        map_destroy(hub->topics[kind]);
+    }
+    message_release(hub->publish);
+    heartbeat_free(&hub->heartbeat);
+    poller_destroy(hub->poller);
+    free(hub);
+}
+
+uint64_t hub_epoch(const struct hub *hub)
+{
+    return hub->epoch;
+}
+
+size_t hub_client_count(const struct hub *hub)
+{
+    return hub->client_count;
+}
+
+uint64_t hub_retry_ms(const struct hub *hub)
+{
+    return random_between(hub->options.retry_min_ms, hub->options.retry_max_ms);
+}
+
+/* --- open and attach
+ * --------------------------------------------------------------------------------------------- */
+
+static void leave_topics(struct hub *hub, struct subscriber *subscriber)
+{
+    for (size_t i = 0; i < subscriber->topic_count; i++) {
+        struct membership *membership = subscriber_membership(subscriber, i);
+        struct topic *topic = membership->topic;
+        if (!topic)
+            continue;
+        topic_leave(membership);
+        hub_topic_left(hub, topic);
+    }
+}
+
+static void subscriber_free(struct subscriber *subscriber)
+{
+    free(subscriber->others);
+    free(subscriber);
+}
+
+static bool topic_repeated(const struct stream_request *request, size_t index)
+{
+    const struct topic_name *topic = &request->topics[index];
+    for (size_t i = 0; i < index; i++) {
+        const struct topic_name *other = &request->topics[i];
+        if (other->kind == topic->kind && other->length == topic->length &&
+            memcmp(other->name, topic->name, topic->length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool join_topics(struct hub *hub, struct subscriber *subscriber, const struct stream_request *request)
+{
+    for (size_t i = 0; i < request->topic_count; i++) {
+        const struct topic_name *name = &request->topics[i];
+        if (topic_repeated(request, i))
+            continue;
+        struct topic *topic = hub_want_topic(hub, name->kind, name->name, name->length);
+        if (!topic)
+            return false;
+        if (!topic_join(topic, subscriber_membership(subscriber, subscriber->topic_count), subscriber)) {
+            hub_topic_left(hub, topic);
+            return false;
+        }
+        subscriber->topic_count++;
+    }
+    return true;
+}
+
+static void set_resume(struct hub *hub, struct subscriber *subscriber, const struct stream_request *request)
+{
+    subscriber->join = JOIN_FRESH;
+    subscriber->sequence = hub->sequence;
+    if (request->resume == RESUME_UNKNOWN)
+        subscriber->join = JOIN_UNKNOWN;
+    if (request->resume != RESUME_CURSOR)
+        return;
+    if (request->cursor.epoch != hub->epoch) {
+        subscriber->join = JOIN_RESTART;
+    } else if (request->cursor.sequence > hub->sequence) {
+        subscriber->join = JOIN_UNKNOWN; /* an id of ours that was never given out */
+    } else {
+        subscriber->join = JOIN_REPLAY;
+        subscriber->sequence = request->cursor.sequence;
+    }
+}
+
+enum hub_open_status hub_open(struct hub *hub, const struct stream_request *request,
+                              struct subscriber **ret_subscriber)
+{
+    *ret_subscriber = NULL;
+    if (hub->draining || hub->client_count >= hub->options.clients_max) {
+        hub->metrics->sse_refused++;
+        return hub->draining ? HUB_OPEN_DRAINING : HUB_OPEN_FULL;
+    }
+    struct subscriber *subscriber = calloc(1, sizeof *subscriber);
+    if (!subscriber)
+        return HUB_OPEN_NO_MEMORY;
+    subscriber->descriptor = -1;
+    subscriber->format = (uint8_t)request->format;
+    set_resume(hub, subscriber, request);
+    if (request->topic_count > 1)
+        subscriber->others = calloc(request->topic_count - 1, sizeof *subscriber->others);
+    if ((request->topic_count > 1 && !subscriber->others) || !join_topics(hub, subscriber, request)) {
+        leave_topics(hub, subscriber);
+        subscriber_free(subscriber);
+        return HUB_OPEN_NO_MEMORY;
+    }
+    hub->client_count++;
+    *ret_subscriber = subscriber;
+    return HUB_OPEN_OK;
+}
+
+void hub_abandon(struct hub *hub, struct subscriber *subscriber)
+{
+    leave_topics(hub, subscriber);
+    subscriber_free(subscriber);
+    hub->client_count--;
+}
+
+bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor)
+{
+    hub->delivery.now_ms = clock_now_ms();
+    subscriber->descriptor = descriptor;
+    subscriber->written_ms = hub->delivery.now_ms;
+    if (!heartbeat_add(&hub->heartbeat, subscriber)) {
+        subscriber_close(subscriber, &hub->delivery);
+        hub_abandon(hub, subscriber);
+        return false;
+    }
+    hub->metrics->sse_clients++;
+    hub->metrics->sse_connects++;
+    if (!poller_add(hub->poller, descriptor, EPOLLRDHUP, subscriber))
+        hub_let_go(hub, subscriber);
+    else if (subscriber->refused || hub->draining)
+        hub_dismiss(hub, subscriber, subscriber->refused ? "subscription refused" : NULL);
+    else
+        hub_try_join(hub, subscriber);
+    return subscriber->state != SUBSCRIBER_DEAD;
+}
+
+/* --- the end of a subscriber
+ * ------------------------------------------------------------------------------------- */
+
+void hub_list(struct hub *hub, struct subscriber *subscriber)
+{
+    if (subscriber->listed)
+        return;
+    subscriber->listed = true;
+    subscriber->next_listed = hub->listed;
+    hub->listed = subscriber;
+}
+
+/* Sends clients of several topics what the turn queued for them, and frees the dead: nothing on the stack
+ * knows them any more. */
+void hub_visit_listed(struct hub *hub)
+{
+    while (hub->listed) {
+        struct subscriber *subscriber = hub->listed;
+        hub->listed = subscriber->next_listed;
+        subscriber->listed = false;
+        if (subscriber->state == SUBSCRIBER_DEAD) {
+            subscriber_free(subscriber);
+            continue;
+        }
+        enum delivery_result result = subscriber_flush(subscriber, &hub->delivery);
+        if (result != DELIVERY_DONE)
+            hub_failed(hub, subscriber, result);
+    }
+}
+
+void hub_let_go(struct hub *hub, struct subscriber *subscriber)
+{
+    if (subscriber->state == SUBSCRIBER_DEAD)
+        return;
+    subscriber->state = SUBSCRIBER_DEAD;
+    hub_cancel_snapshot(hub, subscriber);
+    leave_topics(hub, subscriber);
+    heartbeat_remove(&hub->heartbeat, subscriber);
+    subscriber_close(subscriber, &hub->delivery);
+    hub->metrics->sse_clients--;
+    hub->client_count--;
+    hub_list(hub, subscriber);
+}
+
+void hub_failed(struct hub *hub, struct subscriber *subscriber, enum delivery_result result)
+{
+    if (result == DELIVERY_OVER)
+        hub->metrics->slow_clients[SLOW_DISCONNECTED]++;
+    hub_let_go(hub, subscriber);
+}
+
+void hub_finish(struct hub *hub, struct subscriber *subscriber)
+{
+    if (!subscriber_has_backlog(subscriber)) {
+        hub_let_go(hub, subscriber);
+        return;
+    }
+    subscriber->state = SUBSCRIBER_CLOSING;
+    hub_cancel_snapshot(hub, subscriber);
+    leave_topics(hub, subscriber);
+}
+
+void hub_dismiss(struct hub *hub, struct subscriber *subscriber, const char *refused_reason)
+{
+    if (subscriber->state == SUBSCRIBER_CLOSING || subscriber->state == SUBSCRIBER_DEAD)
+        return;
+    struct buffer out = { 0 };
+    sse_append_retry(&out, refused_reason ? random_between(REFUSED_RETRY_MIN_MS, REFUSED_RETRY_MAX_MS)
+                                          : hub_retry_ms(hub));
+    if (refused_reason)
+        frames_append_refused(&out, refused_reason);
+    enum delivery_result result =
+        out.failed ? DELIVERY_GONE : subscriber_send_bytes(subscriber, &hub->delivery, out.data, out.size);
+    buffer_free(&out);
+    if (result == DELIVERY_DONE)
+        hub_finish(hub, subscriber);
+    else
+        hub_let_go(hub, subscriber);
+}

@@ -1,0 +1,246 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "hub/frames.h"
+#include "hub/hub_state.h"
+
+/* --- from Redis to frames
+ * ---------------------------------------------------------------------------------------- */
+
+static void on_chunk_done(void *context, const struct chunk *chunk)
+{
+    struct metrics *metrics = context;
+    histogram_observe(&metrics->sse_latency, clock_now_ns() - chunk->received_ns, chunk->messages);
+}
+
+/* The turn's chunk with the message as its last, framed when the first subscriber asks for it. NULL when
+ * memory is short. */
+struct chunk *hub_frame(struct hub *hub, struct topic *topic, enum stream_format format,
+                        const struct message *message)
+{
+    struct chunk *chunk = topic_turn_chunk(topic, format, message->received_ns);
+    if (!chunk || (chunk->messages > 0 && topic->turn_sequence[format] == message->sequence))
+        return chunk;
+    size_t begin = chunk->bytes.size;
+    frames_append_message(&chunk->bytes, format, hub->epoch, message);
+    if (chunk->bytes.failed)
+        return NULL;
+    chunk->messages++;
+    chunk->done = on_chunk_done;
+    chunk->done_context = hub->metrics;
+    topic->turn_last[format] = begin;
+    topic->turn_sequence[format] = message->sequence;
+    if (!list_linked(&topic->dirty))
+        list_append(&hub->dirty_topics, &topic->dirty);
+    return chunk;
+}
+
+/* Memory is short and a message is lost to everybody live: they go, and are told of the gap when they come
+ * back. */
+static void lose_members(struct hub *hub, struct topic *topic, uint64_t sequence)
+{
+    topic_discard_turn(topic);
+    ring_clear(&topic->ring, sequence, GAP_TRIMMED);
+    for (size_t list = MEMBERS_SEVERAL; list < MEMBER_LISTS; list++) {
+        struct members *members = &topic->members[list];
+        while (members->count > 0)
+            hub_let_go(hub, members->items[members->count - 1]->subscriber);
+    }
+}
+
+static bool frame_for_several(struct hub *hub, struct topic *topic, const struct message *message)
+{
+    struct members *several = &topic->members[MEMBERS_SEVERAL];
+    for (uint32_t i = several->count; i-- > 0;) {
+        struct subscriber *subscriber = several->items[i]->subscriber;
+        if (subscriber->sequence >= message->sequence)
+            continue; /* has it by another of its topics */
+        struct chunk *chunk = hub_frame(hub, topic, subscriber->format, message);
+        if (!chunk)
+            return false;
+        subscriber->sequence = message->sequence;
+        enum delivery_result result = subscriber_queue(
+            subscriber, &hub->delivery, chunk, topic->turn_last[subscriber->format], chunk->bytes.size);
+        if (result != DELIVERY_DONE) {
+            hub_failed(hub, subscriber, result);
+        } else {
+            hub->metrics->sse_events++;
+            hub_list(hub, subscriber);
+        }
+    }
+    return true;
+}
+
+static bool frame_for_members(struct hub *hub, struct topic *topic, const struct message *message)
+{
+    for (unsigned format = 0; format < STREAM_FORMATS; format++) {
+        /* While syncing, batches and clients of several topics wait for what their join gives them. */
+        if (topic->members[MEMBERS_SINGLE + format].count == 0 || (hub->syncing && format == STREAM_BATCH))
+            continue;
+        if (!hub_frame(hub, topic, (enum stream_format)format, message))
+            return false;
+        if (format == STREAM_BATCH)
+            topic->turn_terminal = message->kind == PAYLOAD_TERMINAL;
+    }
+    return hub->syncing || frame_for_several(hub, topic, message);
+}
+
+/*
+ * One PUBLISH reaches us once for its channel and once for each pattern that matches, right behind one
+ * another, the channel first. It keeps one sequence, so that a client that asked for several of them gets it
+ * once.
+ */
+static bool same_publish(const struct hub *hub, enum topic_kind kind, const struct topic *topic,
+                         const char *channel, size_t channel_length, const char *payload,
+                         size_t payload_length)
+{
+    const struct message *last = hub->publish;
+    return kind == TOPIC_PATTERN && last && topic->last_sequence != last->sequence &&
+           last->channel_length == channel_length && last->payload_length == payload_length &&
+           memcmp(message_channel(last), channel, channel_length) == 0 &&
+           memcmp(message_payload(last), payload, payload_length) == 0;
+}
+
+static bool is_batch_channel(const char *channel, size_t length)
+{
+    return length > strlen(BATCH_CHANNEL_PREFIX) &&
+           memcmp(channel, BATCH_CHANNEL_PREFIX, strlen(BATCH_CHANNEL_PREFIX)) == 0;
+}
+
+static struct message *new_publish(struct hub *hub, const char *channel, size_t channel_length,
+                                   const char *payload, size_t payload_length)
+{
+    message_release(hub->publish);
+    hub->publish = NULL;
+    hub->sequence++;
+    struct message *message = message_create(channel, channel_length, payload, payload_length);
+    if (!message)
+        return NULL;
+    message->sequence = hub->sequence;
+    message->received_ns = clock_now_ns();
+    if (is_batch_channel(channel, channel_length))
+        message->kind = payload_classify(payload, payload_length);
+    hub->publish = message;
+    return message;
+}
+
+void hub_message(struct hub *hub, enum topic_kind kind, const char *topic_name, size_t topic_length,
+                 const char *channel, size_t channel_length, const char *payload, size_t payload_length)
+{
+    hub->metrics->events_consumed++;
+    struct topic *topic = hub_find_topic(hub, kind, topic_name, topic_length);
+    if (!topic)
+        return; /* just unsubscribed */
+    bool again = same_publish(hub, kind, topic, channel, channel_length, payload, payload_length);
+    struct message *message =
+        again ? hub->publish : new_publish(hub, channel, channel_length, payload, payload_length);
+    topic->last_sequence = hub->sequence;
+    if (!message || !frame_for_members(hub, topic, message)) {
+        lose_members(hub, topic, hub->sequence);
+        return;
+    }
+    ring_append(&topic->ring, message, hub->options.replay_messages, hub->options.replay_bytes);
+    if (topic->turn_terminal && !hub->syncing)
+        hub_flush_topic(hub, topic);
+    if (!again && is_batch_channel(channel, channel_length))
+        snapshot_cache_live(hub->cache, channel + strlen(BATCH_CHANNEL_PREFIX),
+                            channel_length - strlen(BATCH_CHANNEL_PREFIX), payload, payload_length,
+                            message->kind, message->sequence, clock_now_ms());
+}
+
+static void end_publish(struct hub *hub)
+{
+    message_release(hub->publish);
+    hub->publish = NULL;
+}
+
+void hub_fence(struct hub *hub, uint64_t token)
+{
+    end_publish(hub);
+    snapshot_cache_fenced(hub->cache, token, hub->sequence, clock_now_ms());
+}
+
+void hub_invalidated(struct hub *hub, const char *id, size_t length)
+{
+    end_publish(hub);
+    snapshot_cache_invalidated(hub->cache, id, length, hub->sequence);
+}
+
+/* --- from frames to sockets
+ * -------------------------------------------------------------------------------------- */
+
+/* `gap`, then only the newest of the turn's messages: what a slow viewer of a batch is left with. */
+static struct chunk *conflated_chunk(struct hub *hub, struct topic *topic, const struct chunk *chunk)
+{
+    struct chunk *newest = chunk_create();
+    if (!newest)
+        return NULL;
+    size_t begin = topic->turn_last[STREAM_BATCH];
+    frames_append_gap(&newest->bytes, hub->epoch, topic->turn_sequence[STREAM_BATCH] - 1, GAP_SLOW_CONSUMER);
+    buffer_append(&newest->bytes, chunk->bytes.data + begin, chunk->bytes.size - begin);
+    if (newest->bytes.failed) {
+        chunk_release(newest);
+        return NULL;
+    }
+    return newest;
+}
+
+static enum delivery_result send_conflated(struct hub *hub, struct subscriber *subscriber,
+                                           struct chunk *newest)
+{
+    hub->metrics->slow_clients[SLOW_CONFLATED]++;
+    hub->metrics->gaps[GAP_SLOW_CONSUMER]++;
+    subscriber_conflate(subscriber, &hub->delivery);
+    return subscriber_send(subscriber, &hub->delivery, newest, 0, newest->bytes.size);
+}
+
+static void flush_format(struct hub *hub, struct topic *topic, enum stream_format format, struct chunk *chunk)
+{
+    bool conflating = format == STREAM_BATCH && hub->options.batch_slow_policy == SLOW_POLICY_LATEST;
+    bool over = format == STREAM_BATCH && topic->turn_terminal;
+    struct chunk *newest = NULL;
+    struct members *members = &topic->members[MEMBERS_SINGLE + format];
+    for (uint32_t i = members->count; i-- > 0;) {
+        struct subscriber *subscriber = members->items[i]->subscriber;
+        bool slow = conflating && subscriber_has_backlog(subscriber);
+        if (slow && !newest)
+            newest = conflated_chunk(hub, topic, chunk);
+        enum delivery_result result;
+        if (slow)
+            result = newest ? send_conflated(hub, subscriber, newest) : DELIVERY_GONE;
+        else
+            result = subscriber_send(subscriber, &hub->delivery, chunk, 0, chunk->bytes.size);
+        hub->metrics->sse_events += slow ? 1 : chunk->messages;
+        if (result != DELIVERY_DONE)
+            hub_failed(hub, subscriber, result);
+        else if (over)
+            hub_finish(hub, subscriber);
+    }
+    chunk_release(newest);
+}
+
+void hub_flush_topic(struct hub *hub, struct topic *topic)
+{
+    list_remove(&topic->dirty);
+    for (unsigned format = 0; format < STREAM_FORMATS; format++) {
+        struct chunk *chunk = topic->turn[format];
+        if (!chunk)
+            continue;
+        topic->turn[format] = NULL;
+        flush_format(hub, topic, (enum stream_format)format, chunk);
+        chunk_release(chunk);
+    }
+    topic->turn_terminal = false;
+}
+
+void hub_turn_end(struct hub *hub)
+{
+    if (hub->syncing)
+        return;
+    hub->delivery.now_ms = clock_now_ms();
+    struct list *node;
+    while ((node = list_first(&hub->dirty_topics)) != NULL)
+        hub_flush_topic(hub, LIST_OWNER(node, struct topic, dirty));
+    hub_visit_listed(hub);
+}

@@ -1,0 +1,90 @@
+/*
+ * What the hub is made of, for the files that are the hub:
+ *
+ *   hub.c          life of the hub and of subscribers: open, attach, close, reap
+ *   hub_topics.c   topics: subscribed when first wanted, confirmed, lingering, gone
+ *   hub_join.c     from WAITING to LIVE: replay, snapshot, gap
+ *   hub_deliver.c  from Redis to sockets: sequence, frame, send, slow clients
+ *   hub_tick.c     time: heartbeats, stalls, lingering, draining
+ */
+#pragma once
+
+#include <event2/event.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/poller.h"
+#include "hub/heartbeat.h"
+#include "hub/hub.h"
+#include "hub/message.h"
+#include "hub/subscriber.h"
+#include "hub/topic.h"
+
+struct hub {
+    struct event_base *base;
+    struct hub_options options;
+    struct hub_source source;
+    struct snapshot_cache *cache;
+    struct metrics *metrics;
+    struct log *log;
+
+    uint64_t epoch;
+    uint64_t sequence; /* of the newest message of any topic */
+    struct map *topics[TOPIC_KINDS];
+    struct list dirty_topics;
+    struct list lingering_topics;
+    struct message *publish; /* the newest, while more topics may turn out to match the same PUBLISH */
+
+    bool feed_up;
+    bool syncing; /* the feed is back, not all topics are confirmed yet: nothing is sent before the gap is */
+    size_t sync_pending;    /* topics not confirmed yet */
+    uint64_t sync_sequence; /* where the gap stands */
+    bool ever_up;
+
+    struct delivery delivery;
+    struct poller *poller;
+    struct heartbeat heartbeat;
+    struct subscriber *listed; /* to be flushed or freed when the turn ends */
+    size_t client_count;       /* subscribers, attached or not, that are not dead */
+
+    struct event *heartbeat_timer;
+    struct event *housekeeping_timer;
+    uint64_t join_again_ms; /* when to try those again who could not be given a snapshot; 0: nobody */
+    bool draining;
+    size_t drain_clients; /* when draining began */
+    uint64_t drain_spread_ms;
+};
+
+/* hub.c */
+void hub_let_go(struct hub *hub,
+                struct subscriber *subscriber); /* closes it now, frees it when the turn ends */
+void hub_failed(struct hub *hub, struct subscriber *subscriber, enum delivery_result result);
+void hub_finish(struct hub *hub,
+                struct subscriber *subscriber); /* closes it when all that waits for it is sent */
+void hub_dismiss(struct hub *hub, struct subscriber *subscriber,
+                 const char *refused_reason); /* retry, [refused], end */
+void hub_list(struct hub *hub, struct subscriber *subscriber);
+void hub_visit_listed(struct hub *hub);
+uint64_t hub_retry_ms(const struct hub *hub);
+
+/* hub_topics.c */
+struct topic *hub_find_topic(struct hub *hub, enum topic_kind kind, const char *name, size_t length);
+struct topic *hub_want_topic(struct hub *hub, enum topic_kind kind, const char *name, size_t length);
+void hub_topic_left(struct hub *hub, struct topic *topic);
+void hub_sweep_topics(struct hub *hub);
+
+/* hub_join.c */
+void hub_try_join(struct hub *hub, struct subscriber *subscriber);
+void hub_join_waiting(struct hub *hub); /* tries all who wait */
+void hub_greet(struct hub *hub, struct subscriber *subscriber);
+void hub_cancel_snapshot(struct hub *hub, struct subscriber *subscriber);
+void hub_announce_gap(struct hub *hub, struct subscriber *subscriber, struct chunk *gap);
+
+/* hub_deliver.c */
+struct chunk *hub_frame(struct hub *hub, struct topic *topic, enum stream_format format,
+                        const struct message *message);
+void hub_flush_topic(struct hub *hub, struct topic *topic);
+
+/* hub_tick.c */
+bool hub_start_timers(struct hub *hub);
+void hub_stop_timers(struct hub *hub);

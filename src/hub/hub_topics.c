@@ -1,0 +1,197 @@
+#include "base/clock.h"
+#include "hub/frames.h"
+#include "hub/hub_state.h"
+
+struct topic *hub_find_topic(struct hub *hub, enum topic_kind kind, const char *name, size_t length)
+{
+    return map_get(hub->topics[kind], name, length);
+}
+
+static void subscribe(struct hub *hub, struct topic *topic)
+{
+    if (hub->feed_up &&
+        hub->source.subscribe(hub->source.context, topic->kind, topic->name, topic->name_length))
+        topic->state = TOPIC_SUBSCRIBING;
+}
+
+static void count_topics(struct hub *hub)
+{
+    hub->metrics->redis_subscriptions =
+        map_count(hub->topics[TOPIC_CHANNEL]) + map_count(hub->topics[TOPIC_PATTERN]);
+}
+
+struct topic *hub_want_topic(struct hub *hub, enum topic_kind kind, const char *name, size_t length)
+{
+    struct topic *topic = hub_find_topic(hub, kind, name, length);
+    if (topic && topic->state == TOPIC_UNSUBSCRIBED)
+        subscribe(hub, topic); /* refused before; or the feed is down and this does nothing */
+    if (topic)
+        return topic;
+    topic = topic_create(hub, kind, name, length);
+    if (!topic)
+        return NULL;
+    if (!map_put(hub->topics[kind], topic->name, length, topic)) {
+        topic_destroy(topic);
+        return NULL;
+    }
+    subscribe(hub, topic);
+    count_topics(hub);
+    return topic;
+}
+
+static void forget_topic(struct hub *hub, struct topic *topic)
+{
+    map_remove(hub->topics[topic->kind], topic->name, topic->name_length);
+    topic_destroy(topic);
+    count_topics(hub);
+}
+
+/* Called when a member has left, or has not come: the subscription lingers, for a client that is back in a
+ * moment. */
+void hub_topic_left(struct hub *hub, struct topic *topic)
+{
+    if (topic->member_count > 0 || list_linked(&topic->lingering))
+        return;
+    topic->idle_since_ms = clock_now_ms();
+    list_append(&hub->lingering_topics, &topic->lingering);
+}
+
+void hub_sweep_topics(struct hub *hub)
+{
+    uint64_t now_ms = clock_now_ms();
+    struct list *node = hub->lingering_topics.next;
+    while (node != &hub->lingering_topics) {
+        struct topic *topic = LIST_OWNER(node, struct topic, lingering);
+        node = node->next;
+        if (now_ms - topic->idle_since_ms < hub->options.linger_ms)
+            return; /* the rest has been idle for less */
+        if (topic->state == TOPIC_SUBSCRIBING)
+            continue; /* unsubscribed when it is confirmed: see topic.h */
+        if (topic->state == TOPIC_CONFIRMED &&
+            !hub->source.unsubscribe(hub->source.context, topic->kind, topic->name, topic->name_length))
+            continue; /* the feed is going down; it comes back without this topic */
+        forget_topic(hub, topic);
+    }
+}
+
+/* --- the feed comes and goes
+ * ------------------------------------------------------------------------------------- */
+
+void hub_feed_down(struct hub *hub)
+{
+    hub->feed_up = false;
+    hub->syncing = false;
+    message_release(hub->publish);
+    hub->publish = NULL;
+    for (size_t kind = 0; kind < TOPIC_KINDS; kind++) {
+        size_t cursor = 0;
+        struct topic *topic;
+        while ((topic = map_next(hub->topics[kind], &cursor)) != NULL) {
+            topic->state = TOPIC_UNSUBSCRIBED;
+            topic_discard_turn(topic);
+        }
+    }
+}
+
+/* Tells everybody who was live that something may have been missed. */
+static void announce_gap(struct hub *hub)
+{
+    struct chunk *gap = chunk_create();
+    if (gap)
+        frames_append_gap(&gap->bytes, hub->epoch, hub->sync_sequence, GAP_REDIS_RECONNECT);
+    for (unsigned slot = 0; slot < HEARTBEAT_SLOTS; slot++) {
+        struct heartbeat_slot *clients = &hub->heartbeat.slots[slot];
+        for (uint32_t i = clients->count; i-- > 0;) {
+            struct subscriber *subscriber = clients->subscribers[i];
+            if (subscriber->state != SUBSCRIBER_LIVE)
+                continue;
+            if (!gap || gap->bytes.failed)
+                hub_let_go(hub, subscriber); /* it comes back and is told then */
+            else
+                hub_announce_gap(hub, subscriber, gap);
+        }
+    }
+    chunk_release(gap);
+}
+
+/* Everything is subscribed again: first the gap, for everybody, then whatever has come since. */
+static void finish_sync(struct hub *hub)
+{
+    hub->syncing = false;
+    hub->delivery.now_ms = clock_now_ms();
+    announce_gap(hub);
+    hub_join_waiting(hub);
+}
+
+static void count_confirmed(struct hub *hub)
+{
+    if (hub->syncing && hub->sync_pending > 0)
+        hub->sync_pending--;
+    if (hub->syncing && hub->sync_pending == 0)
+        finish_sync(hub);
+}
+
+void hub_feed_up(struct hub *hub)
+{
+    hub->feed_up = true;
+    hub->syncing = true;
+    hub->sync_sequence = hub->sequence;
+    hub->sync_pending = 1; /* held until all are asked for */
+    for (size_t kind = 0; kind < TOPIC_KINDS; kind++) {
+        size_t cursor = 0;
+        struct topic *topic;
+        while ((topic = map_next(hub->topics[kind], &cursor)) != NULL) {
+            if (topic->member_count == 0) {
+                forget_topic(hub, topic);
+                continue;
+            }
+            subscribe(hub, topic);
+            if (topic->state == TOPIC_SUBSCRIBING)
+                hub->sync_pending++;
+        }
+    }
+    count_confirmed(hub);
+    hub_visit_listed(hub);
+}
+
+void hub_confirmed(struct hub *hub, enum topic_kind kind, const char *name, size_t length)
+{
+    struct topic *topic = hub_find_topic(hub, kind, name, length);
+    if (!topic || topic->state != TOPIC_SUBSCRIBING)
+        return;
+    topic->state = TOPIC_CONFIRMED;
+    topic->confirmed_sequence = hub->sequence;
+    ring_clear(&topic->ring, hub->sequence, topic->was_confirmed ? GAP_REDIS_RECONNECT : GAP_TRIMMED);
+    topic->was_confirmed = true;
+    message_release(hub->publish);
+    hub->publish = NULL;
+    count_confirmed(hub);
+    struct members *waiting = &topic->members[MEMBERS_WAITING];
+    for (uint32_t i = waiting->count; i-- > 0;)
+        if (i < waiting->count)
+            hub_try_join(hub, waiting->items[i]->subscriber);
+}
+
+void hub_refused(struct hub *hub, enum topic_kind kind, const char *name, size_t length, const char *problem)
+{
+    struct topic *topic = hub_find_topic(hub, kind, name, length);
+    if (!topic || topic->state != TOPIC_SUBSCRIBING)
+        return;
+    log_event(hub->log, LOG_LEVEL_WARN, "subscription refused by redis",
+              (const struct log_field[]){ LOG_BYTES("topic", name, length), LOG_TEXT("problem", problem) },
+              2);
+    topic->state = TOPIC_UNSUBSCRIBED;
+    for (size_t list = 0; list < MEMBER_LISTS; list++) {
+        struct members *members = &topic->members[list];
+        for (uint32_t i = members->count; i-- > 0;) {
+            if (i >= members->count)
+                continue;
+            struct subscriber *subscriber = members->items[i]->subscriber;
+            if (subscriber->descriptor < 0)
+                subscriber->refused = true; /* the front still holds it */
+            else
+                hub_dismiss(hub, subscriber, problem);
+        }
+    }
+    count_confirmed(hub);
+}

@@ -1,0 +1,33 @@
+/* One message as Redis published it, kept once for all rings that hold it. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/payload.h"
+
+struct message {
+    uint32_t references;
+    uint32_t channel_length;
+    size_t payload_length;
+    uint64_t sequence;
+    uint64_t received_ns;
+    enum payload_kind kind;
+    char bytes[]; /* the channel's name, then the payload */
+};
+
+/* One reference for the caller. NULL when memory is short. */
+struct message *message_create(const char *channel, size_t channel_length, const char *payload,
+                               size_t payload_length);
+struct message *message_retain(struct message *message);
+void message_release(struct message *message); /* NULL is a no-op */
+
+static inline const char *message_channel(const struct message *message)
+{
+    return message->bytes;
+}
+
+static inline const char *message_payload(const struct message *message)
+{
+    return message->bytes + message->channel_length;
+}
