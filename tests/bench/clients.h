@@ -1,0 +1,72 @@
+/*
+ * Many EventSource clients on one thread: they connect, wait until they are joined, and check every message
+ * they get.
+ *
+ * Client i listens to channel i modulo the number of channels. Besides the healthy ones there are
+ *   - slow clients, which read a given number of bytes a second, and
+ *   - stalled clients, which send their request and never read a byte.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "latency.h"
+#include "payload.h"
+
+enum client_kind { CLIENT_HEALTHY, CLIENT_SLOW, CLIENT_STALLED, CLIENT_KINDS };
+
+struct clients_options {
+    struct address server;
+    const char *path;           /* `{channel}` stands for the channel's name */
+    const char *channel_prefix; /* a channel's name is this and its number */
+    size_t channels;
+    size_t count[CLIENT_KINDS];
+    uint64_t slow_bytes_per_second; /* each slow client */
+    size_t connecting_max;          /* at a time */
+    bool joined_at_head;            /* the server sends no `retry:` when it is subscribed: the head must do */
+};
+
+struct client_counts {
+    uint64_t joined;
+    uint64_t received; /* each message once */
+    uint64_t duplicate;
+    uint64_t out_of_order;
+    uint64_t corrupt;          /* bytes changed, or a message of another channel */
+    uint64_t other_events;     /* named events that are no payload, such as `gap` */
+    uint64_t disconnected;     /* by the server, or because it did not speak text/event-stream */
+    uint64_t connect_failures; /* tried again */
+    uint64_t bytes;
+};
+
+struct clients;
+
+/* NULL when memory is short. Borrows `form` and `options`. */
+struct clients *clients_create(int loop, const struct clients_options *options,
+                               const struct payload_form *form);
+
+/* Opens the next connections as far as connecting_max allows; call it each turn until all are joined or given
+ * up. */
+void clients_connect_more(struct clients *clients);
+
+/* Lets the slow clients read what `now_us` allows; call it each turn. */
+void clients_read_slowly(struct clients *clients, uint64_t now_us);
+
+const struct client_counts *clients_counts(const struct clients *clients, enum client_kind kind);
+
+/* Messages that never reached a healthy or slow client, if `published` have been on all channels together, in
+ * turn. */
+uint64_t clients_lost(const struct clients *clients, enum client_kind kind, uint64_t published);
+
+/* Messages that all clients of a kind together should have. */
+uint64_t clients_expected(const struct clients *clients, enum client_kind kind, uint64_t published);
+
+/* Publish to receipt, of healthy clients, since the last reset. */
+const struct latency *clients_latency(const struct clients *clients);
+void clients_reset_latency(struct clients *clients);
+
+/* Ends all connections at once, with RST so that no port stays taken. */
+void clients_disconnect(struct clients *clients);
+void clients_destroy(struct clients *clients);

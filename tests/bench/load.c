@@ -1,0 +1,271 @@
+/*
+ * The load generator: opens clients, publishes, checks every message at every client, and says in one JSON
+ * object what came, how late, and what the server used.
+ *
+ *     load --server 127.0.0.1:8000 --redis unix:/tmp/redis.sock --server-pid 4711 --clients 1000 --messages
+ * 200 --rate 20
+ *
+ * connect ─▶ settle ─▶ warm up ─▶ measure ─▶ leave; the server's CPU and memory are taken between them.
+ * Publish time and receive time are read from the same clock in the same process. One process, one thread: up
+ * to some 19,000 clients where the limit for descriptors is 20,000.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "clients.h"
+#include "load_options.h"
+#include "process_usage.h"
+#include "publisher.h"
+#include "watch.h"
+
+#define TURN_MS 20
+
+struct snapshot {
+    uint64_t at_us;
+    struct cpu_usage cpu;
+    struct memory_usage memory;
+};
+
+struct load {
+    struct load_options options;
+    int loop;
+    struct payload_form *form;
+    struct clients *clients;
+    struct publisher *publisher;
+    struct snapshot start, joined, idle, warm, delivered, left;
+    uint64_t joined_count;
+    uint64_t received_at_warm;
+};
+
+static uint64_t now_us(void)
+{
+    return clock_now_ns() / 1000;
+}
+
+static struct snapshot take_snapshot(const struct load *load)
+{
+    struct snapshot snapshot = { .at_us = now_us() };
+    for (const pid_t *process = load->options.server_processes; *process; process++) {
+        process_add_cpu(*process, &snapshot.cpu);
+        process_add_memory(*process, &snapshot.memory);
+    }
+    return snapshot;
+}
+
+static void turn(struct load *load)
+{
+    watch_turn(load->loop, TURN_MS);
+    clients_read_slowly(load->clients, now_us());
+}
+
+/* --- the phases
+ * ---------------------------------------------------------------------------------------------------- */
+
+static bool connect_all(struct load *load)
+{
+    uint64_t deadline_us = now_us() + load->options.join_timeout_ms * 1000;
+    uint64_t wanted = 0;
+    for (unsigned kind = 0; kind < CLIENT_KINDS; kind++)
+        wanted += load->options.clients.count[kind];
+    while (now_us() < deadline_us) {
+        clients_connect_more(load->clients);
+        turn(load);
+        load->joined_count = 0;
+        for (unsigned kind = 0; kind < CLIENT_KINDS; kind++)
+            load->joined_count += clients_counts(load->clients, kind)->joined;
+        if (load->joined_count == wanted)
+            return true;
+    }
+    return false;
+}
+
+static void rest(struct load *load, uint64_t duration_ms)
+{
+    uint64_t end_us = now_us() + duration_ms * 1000;
+    while (now_us() < end_us)
+        turn(load);
+}
+
+static uint64_t received(const struct load *load)
+{
+    return clients_counts(load->clients, CLIENT_HEALTHY)->received;
+}
+
+/* Publishes `count` messages and waits until each healthy client has them, or nothing moves any more. */
+static void publish_and_wait(struct load *load, uint64_t count, double rate)
+{
+    if (count == 0)
+        return;
+    uint64_t published = publisher_counts(load->publisher)->published + count;
+    uint64_t expected = clients_expected(load->clients, CLIENT_HEALTHY, published);
+    publisher_start(load->publisher, count, rate);
+    uint64_t moved_us = now_us(), progress = received(load);
+    while (received(load) < expected || !publisher_idle(load->publisher)) {
+        turn(load);
+        uint64_t progress_now = received(load) + publisher_counts(load->publisher)->answered;
+        if (progress_now != progress)
+            moved_us = now_us();
+        progress = progress_now;
+        if (now_us() > moved_us + load->options.patience_ms * 1000)
+            return;
+    }
+}
+
+/* --- the report
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void print_memory(const char *name, const struct snapshot *snapshot)
+{
+    printf("    \"%s\": {\"anonymous\": %llu, \"privateDirty\": %llu, \"resident\": %llu}", name,
+           (unsigned long long)snapshot->memory.anonymous_bytes,
+           (unsigned long long)snapshot->memory.private_dirty_bytes,
+           (unsigned long long)snapshot->memory.resident_bytes);
+}
+
+static void print_cpu(const char *name, const struct snapshot *from, const struct snapshot *to)
+{
+    printf("    \"%s\": {\"total\": %.6f, \"user\": %.2f, \"system\": %.2f}", name,
+           (double)(to->cpu.total_us - from->cpu.total_us) / 1e6,
+           (double)(to->cpu.user_us - from->cpu.user_us) / 1e6,
+           (double)(to->cpu.system_us - from->cpu.system_us) / 1e6);
+}
+
+static void print_clients(const struct load *load, const char *name, enum client_kind kind)
+{
+    const struct client_counts *counts = clients_counts(load->clients, kind);
+    uint64_t published = publisher_counts(load->publisher)->published;
+    printf("  \"%s\": {\"clients\": %zu, \"joined\": %llu, \"expected\": %llu, \"received\": %llu, \"lost\": "
+           "%llu, "
+           "\"duplicate\": %llu, \"outOfOrder\": %llu, \"corrupt\": %llu, \"otherEvents\": %llu, "
+           "\"disconnected\": %llu, "
+           "\"connectFailures\": %llu, \"bytes\": %llu},\n",
+           name, load->options.clients.count[kind], (unsigned long long)counts->joined,
+           (unsigned long long)clients_expected(load->clients, kind, published),
+           (unsigned long long)counts->received,
+           (unsigned long long)clients_lost(load->clients, kind, published),
+           (unsigned long long)counts->duplicate, (unsigned long long)counts->out_of_order,
+           (unsigned long long)counts->corrupt, (unsigned long long)counts->other_events,
+           (unsigned long long)counts->disconnected, (unsigned long long)counts->connect_failures,
+           (unsigned long long)counts->bytes);
+}
+
+static void print_latency(const struct latency *latency)
+{
+    printf("  \"latencyMs\": {\"count\": %llu, \"mean\": %.3f, \"p50\": %.3f, \"p90\": %.3f, \"p99\": %.3f, "
+           "\"p999\": %.3f, "
+           "\"max\": %.3f},\n",
+           (unsigned long long)latency->count,
+           latency->count ? (double)latency->sum_us / (double)latency->count / 1e3 : 0.0,
+           (double)latency_percentile_us(latency, 0.5) / 1e3,
+           (double)latency_percentile_us(latency, 0.9) / 1e3,
+           (double)latency_percentile_us(latency, 0.99) / 1e3,
+           (double)latency_percentile_us(latency, 0.999) / 1e3, (double)latency->max_us / 1e3);
+}
+
+static void print_report(const struct load *load)
+{
+    const struct publisher_counts *published = publisher_counts(load->publisher);
+    uint64_t deliveries = received(load) - load->received_at_warm;
+    double measured_seconds = (double)(load->delivered.at_us - load->warm.at_us) / 1e6;
+    printf("{\n");
+    print_clients(load, "healthy", CLIENT_HEALTHY);
+    print_clients(load, "slow", CLIENT_SLOW);
+    print_clients(load, "stalled", CLIENT_STALLED);
+    printf("  \"publisher\": {\"published\": %llu, \"answered\": %llu, \"withoutReceiver\": %llu, "
+           "\"errors\": %llu, "
+           "\"lateMsMax\": %.3f},\n",
+           (unsigned long long)published->published, (unsigned long long)published->answered,
+           (unsigned long long)published->without_receiver, (unsigned long long)published->errors,
+           (double)published->late_us_max / 1e3);
+    print_latency(clients_latency(load->clients));
+    printf("  \"deliveries\": %llu,\n  \"seconds\": {\"connect\": %.3f, \"measured\": %.3f},\n",
+           (unsigned long long)deliveries, (double)(load->joined.at_us - load->start.at_us) / 1e6,
+           measured_seconds);
+    printf("  \"deliveriesPerSecond\": %.0f,\n",
+           measured_seconds > 0 ? (double)deliveries / measured_seconds : 0.0);
+    printf("  \"serverCpuSeconds\": {\n");
+    print_cpu("connect", &load->start, &load->joined);
+    printf(",\n");
+    print_cpu("settle", &load->joined, &load->idle);
+    printf(",\n");
+    print_cpu("measured", &load->warm, &load->delivered);
+    printf("\n  },\n  \"serverMemoryBytes\": {\n");
+    print_memory("before", &load->start);
+    printf(",\n");
+    print_memory("idle", &load->idle);
+    printf(",\n");
+    print_memory("after", &load->delivered);
+    printf(",\n");
+    print_memory("left", &load->left);
+    printf("\n  }\n}\n");
+}
+
+/* --- start
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void prepare_process(const struct load_options *options)
+{
+    struct rlimit descriptors;
+    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+        descriptors.rlim_cur = descriptors.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &descriptors);
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a benchmark that was killed leaves nothing behind */
+    alarm((unsigned)options->time_limit_s);
+}
+
+static int run(struct load *load)
+{
+    load->start = take_snapshot(load);
+    if (!connect_all(load)) {
+        fprintf(stderr, "load: only %llu clients joined within %llu ms\n",
+                (unsigned long long)load->joined_count, (unsigned long long)load->options.join_timeout_ms);
+        return 1;
+    }
+    load->joined = take_snapshot(load);
+    rest(load, load->options.settle_ms);
+    load->idle = take_snapshot(load);
+    publish_and_wait(load, load->options.warmup, load->options.rate);
+    clients_reset_latency(load->clients);
+    load->received_at_warm = received(load);
+    load->warm = take_snapshot(load);
+    publish_and_wait(load, load->options.messages, load->options.rate);
+    load->delivered = take_snapshot(load);
+    clients_disconnect(load->clients);
+    rest(load, load->options.settle_ms);
+    load->left = take_snapshot(load);
+    print_report(load);
+    return 0;
+}
+
+int main(int argument_count, char **arguments)
+{
+    struct load load = { 0 };
+    if (!load_options_read(argument_count, arguments, &load.options))
+        return 2;
+    prepare_process(&load.options);
+    load.loop = watch_loop_create();
+    load.form = payload_form_create(load.options.payload_bytes);
+    load.clients = load.form ? clients_create(load.loop, &load.options.clients, load.form) : NULL;
+    load.publisher =
+        load.clients ? publisher_create(load.loop, &load.options.redis, load.options.clients.channel_prefix,
+                                        load.options.clients.channels, load.form)
+                     : NULL;
+    int status = 1;
+    if (load.publisher)
+        status = run(&load);
+    else
+        fprintf(stderr, "load: cannot start: %s\n", strerror(errno));
+    publisher_destroy(load.publisher);
+    clients_destroy(load.clients);
+    payload_form_destroy(load.form);
+    close(load.loop);
+    return status;
+}

@@ -1,0 +1,231 @@
+#include "publisher.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "watch.h"
+
+/* Messages are stamped when they are written here, so not much may wait for Redis. */
+#define PENDING_BYTES_MAX 65536
+#define TICK_NS_MIN 100000
+
+struct publisher {
+    int loop;
+    int socket;
+    int timer;
+    struct watch socket_watch;
+    struct watch timer_watch;
+    const char *channel_prefix;
+    size_t channels;
+    const struct payload_form *form;
+    struct buffer out;
+    size_t out_sent;
+    uint64_t target; /* published when done */
+    uint64_t start_ns;
+    uint64_t start_published;
+    double rate;
+    bool writing; /* waits for room in the socket */
+    bool reply_is_error;
+    bool reply_is_zero;
+    size_t reply_length; /* bytes of the current reply line seen so far */
+    struct publisher_counts counts;
+};
+
+/* --- writing
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void append_publish(struct publisher *publisher, uint64_t now_ns)
+{
+    uint64_t message = publisher->counts.published++;
+    struct payload_stamp stamp = { message / publisher->channels, message % publisher->channels,
+                                   now_ns / 1000 };
+    char channel[256];
+    int channel_length = snprintf(channel, sizeof channel, "%s%llu", publisher->channel_prefix,
+                                  (unsigned long long)stamp.channel);
+    size_t length = payload_form_length(publisher->form);
+    struct buffer *out = &publisher->out;
+    buffer_printf(out, "*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%s\r\n$%zu\r\n", channel_length, channel, length);
+    if (!buffer_reserve(out, length + 2))
+        abort(); /* a measurement that drops messages is worth nothing */
+    payload_write(publisher->form, &stamp, out->data + out->size);
+    out->size += length;
+    buffer_append_text(out, "\r\n");
+}
+
+static void flush(struct publisher *publisher)
+{
+    struct buffer *out = &publisher->out;
+    if (out->size == 0)
+        return;
+    ssize_t sent = send(publisher->socket, out->data + publisher->out_sent, out->size - publisher->out_sent,
+                        MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != ENOTCONN)
+        publisher->counts.errors++;
+    if (sent > 0)
+        publisher->out_sent += (size_t)sent;
+    bool complete = publisher->out_sent == out->size;
+    if (complete) {
+        buffer_reset(out);
+        publisher->out_sent = 0;
+    }
+    bool burst_goes_on = publisher->rate <= 0 && publisher->counts.published < publisher->target;
+    bool writing = !complete || burst_goes_on;
+    if (writing != publisher->writing)
+        watch_modify(publisher->loop, publisher->socket, writing ? EPOLLIN | EPOLLOUT : EPOLLIN,
+                     &publisher->socket_watch);
+    publisher->writing = writing;
+}
+
+static void publish_due(struct publisher *publisher)
+{
+    uint64_t now_ns = clock_now_ns();
+    uint64_t due = publisher->target;
+    if (publisher->rate > 0) {
+        double elapsed_seconds = (double)(now_ns - publisher->start_ns) / 1e9;
+        uint64_t scheduled = publisher->start_published + 1 + (uint64_t)(elapsed_seconds * publisher->rate);
+        if (scheduled < due)
+            due = scheduled;
+        double next_second =
+            (double)(publisher->counts.published - publisher->start_published) / publisher->rate;
+        double late_us = (elapsed_seconds - next_second) * 1e6;
+        if (publisher->counts.published < due && late_us > (double)publisher->counts.late_us_max)
+            publisher->counts.late_us_max = (uint64_t)late_us;
+    }
+    while (publisher->counts.published < due && publisher->out.size - publisher->out_sent < PENDING_BYTES_MAX)
+        append_publish(publisher, now_ns);
+    flush(publisher);
+}
+
+static void stop_timer(struct publisher *publisher)
+{
+    struct itimerspec off = { 0 };
+    timerfd_settime(publisher->timer, 0, &off, NULL);
+}
+
+static void timer_ready(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    struct publisher *publisher = LIST_OWNER(watch, struct publisher, timer_watch);
+    uint64_t expirations;
+    if (read(publisher->timer, &expirations, sizeof expirations) < 0)
+        return;
+    publish_due(publisher);
+    if (publisher->counts.published == publisher->target)
+        stop_timer(publisher);
+}
+
+/* --- replies
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* `:<receivers>\r\n` or `-<problem>\r\n`, cut anywhere. */
+static void take_replies(struct publisher *publisher, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] == '\n') {
+            publisher->counts.answered++;
+            publisher->counts.errors += publisher->reply_is_error;
+            publisher->counts.without_receiver += publisher->reply_is_zero;
+            publisher->reply_length = 0;
+            continue;
+        }
+        if (publisher->reply_length == 0)
+            publisher->reply_is_error = bytes[i] == '-';
+        if (publisher->reply_length == 1)
+            publisher->reply_is_zero = bytes[i] == '0';
+        publisher->reply_length++;
+    }
+}
+
+static void socket_ready(struct watch *watch, uint32_t events)
+{
+    struct publisher *publisher = LIST_OWNER(watch, struct publisher, socket_watch);
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+        char bytes[16384];
+        ssize_t count = recv(publisher->socket, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (count > 0) {
+            take_replies(publisher, bytes, (size_t)count);
+        } else if (count == 0 || errno != EAGAIN) {
+            publisher->counts.errors++;
+            watch_remove(publisher->loop, publisher->socket);
+            return;
+        }
+    }
+    if (events & EPOLLOUT)
+        publish_due(publisher);
+}
+
+/* --- life
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+struct publisher *publisher_create(int loop, const struct address *redis, const char *channel_prefix,
+                                   size_t channels, const struct payload_form *form)
+{
+    struct publisher *publisher = calloc(1, sizeof *publisher);
+    if (!publisher)
+        return NULL;
+    publisher->loop = loop;
+    publisher->channel_prefix = channel_prefix;
+    publisher->channels = channels;
+    publisher->form = form;
+    publisher->socket_watch.ready = socket_ready;
+    publisher->timer_watch.ready = timer_ready;
+    publisher->socket = address_connect(redis);
+    publisher->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (publisher->socket < 0 || publisher->timer < 0 ||
+        !watch_add(loop, publisher->socket, EPOLLIN, &publisher->socket_watch) ||
+        !watch_add(loop, publisher->timer, EPOLLIN, &publisher->timer_watch)) {
+        publisher_destroy(publisher);
+        return NULL;
+    }
+    return publisher;
+}
+
+void publisher_destroy(struct publisher *publisher)
+{
+    if (!publisher)
+        return;
+    if (publisher->socket >= 0)
+        close(publisher->socket);
+    if (publisher->timer >= 0)
+        close(publisher->timer);
+    buffer_free(&publisher->out);
+    free(publisher);
+}
+
+bool publisher_start(struct publisher *publisher, uint64_t count, double rate)
+{
+    publisher->target = publisher->counts.published + count;
+    publisher->start_published = publisher->counts.published;
+    publisher->start_ns = clock_now_ns();
+    publisher->rate = rate;
+    publisher->counts.late_us_max = 0;
+    if (rate <= 0) {
+        publish_due(publisher);
+        return true;
+    }
+    double tick_ns = 1e9 / rate < TICK_NS_MIN ? TICK_NS_MIN : 1e9 / rate;
+    struct timespec tick = { (time_t)(tick_ns / 1e9),
+                             (long)(tick_ns - (double)(time_t)(tick_ns / 1e9) * 1e9) };
+    struct itimerspec schedule = { .it_interval = tick, .it_value = { 0, 1 } };
+    return timerfd_settime(publisher->timer, 0, &schedule, NULL) == 0;
+}
+
+bool publisher_idle(const struct publisher *publisher)
+{
+    return publisher->counts.published == publisher->target &&
+           publisher->counts.answered == publisher->target;
+}
+
+const struct publisher_counts *publisher_counts(const struct publisher *publisher)
+{
+    return &publisher->counts;
+}

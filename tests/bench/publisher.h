@@ -1,0 +1,36 @@
+/*
+ * Publishes numbered messages to Redis at a given rate, pipelined on one connection, in turn over all
+ * channels: message m is number m / channels of channel m modulo channels.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "payload.h"
+
+struct publisher_counts {
+    uint64_t published; /* handed to Redis */
+    uint64_t answered;
+    uint64_t without_receiver; /* Redis knew of no subscriber */
+    uint64_t errors;
+    uint64_t
+        late_us_max; /* behind the schedule: above a few ms the machine is too busy to trust the latencies */
+};
+
+struct publisher;
+
+/* NULL with errno. Borrows its arguments. */
+struct publisher *publisher_create(int loop, const struct address *redis, const char *channel_prefix,
+                                   size_t channels, const struct payload_form *form);
+void publisher_destroy(struct publisher *publisher);
+
+/* Publishes `count` more messages, `rate` a second; 0: as fast as Redis takes them. */
+bool publisher_start(struct publisher *publisher, uint64_t count, double rate);
+
+/* All of them are with Redis, and answered. */
+bool publisher_idle(const struct publisher *publisher);
+
+const struct publisher_counts *publisher_counts(const struct publisher *publisher);
