@@ -1,0 +1,42 @@
+/*
+ * The whole gateway: builds what there is, binds it together, owns it, and lets it go in order.
+ *
+ *     Redis ──feed──▶ bind_feed.c ──▶ hub ──▶ clients            front ──▶ hub, snapshot cache, commands
+ *     Redis ◀─commands── bind_snapshots.c ◀── snapshot cache ──▶ origin (HTTP)
+ *
+ * hub, cache, redis and front know nothing of one another but these callbacks.
+ */
+#pragma once
+
+#include <event2/event.h>
+
+#include "base/log.h"
+#include "gateway/settings.h"
+#include "redis/commands.h"
+
+struct gateway;
+
+/*
+ * Listens from here on. `settings` is borrowed, outlives the gateway, and is changed only right before
+ * gateway_apply_settings(). NULL with *ret_problem set to a sentence (address in use, no memory), which the
+ * caller frees.
+ */
+struct gateway *gateway_create(struct event_base *base, const struct settings *settings, const char *version,
+                               struct log *log, char **ret_problem);
+void gateway_destroy(struct gateway *gateway);
+
+/* Takes over the settings that can change while running. */
+void gateway_apply_settings(struct gateway *gateway);
+
+/*
+ * Accepts no more, lets the clients go one after the other, and calls `done` when nobody is left or
+ * drain_timeout is over. False when memory is short: `done` is not called.
+ */
+typedef void gateway_drained(void *context);
+bool gateway_drain(struct gateway *gateway, gateway_drained *done, void *context);
+
+/* Where it can be reached, e.g. `http://127.0.0.1:8000`. Caller frees. NULL when memory is short. */
+char *gateway_url(const struct gateway *gateway);
+
+/* The gateway's own connection to Redis, for those who bring a demo. */
+struct commands *gateway_commands(struct gateway *gateway);

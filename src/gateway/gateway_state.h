@@ -1,0 +1,55 @@
+/* What the gateway is made of, for the files that are the gateway. */
+#pragma once
+
+#include <event2/dns.h>
+#include <event2/event.h>
+
+#include "front/front.h"
+#include "gateway/gateway.h"
+#include "gateway/settings.h"
+#include "hub/hub.h"
+#include "hub/snapshot_cache.h"
+#include "metrics/metrics.h"
+#include "outgoing/http_client.h"
+#include "redis/commands.h"
+#include "redis/feed.h"
+#include "redis/redis_url.h"
+
+/* Where a batch's snapshot is kept in Redis: batch:progress:<id>. */
+#define SNAPSHOT_KEY_PREFIX "batch:progress:"
+
+struct gateway {
+    struct event_base *base;
+    const struct settings *settings;
+    const char *version;
+    struct log *log;
+
+    struct metrics *metrics;
+    struct evdns_base *dns;
+    struct redis_url redis_url;
+    struct snapshot_cache *cache;
+    struct hub *hub;
+    struct feed *feed;          /* NULL while being destroyed */
+    struct commands *commands;  /* NULL while being destroyed */
+    struct http_client *origin; /* NULL without origin_url */
+    struct front *front;
+    struct event *sweep_timer;
+
+    uint64_t feed_generation; /* grows with each connection of the feed */
+    uint64_t commands_generation;
+    struct log_limiter load_limiter;
+    struct log_limiter origin_limiter;
+
+    struct event *drain_timer;
+    uint64_t drain_deadline_ms;
+    gateway_drained *drained;
+    void *drained_context;
+};
+
+/* bind_feed.c */
+struct feed_events gateway_feed_events(struct gateway *gateway);
+struct commands_events gateway_commands_events(struct gateway *gateway);
+struct hub_source gateway_hub_source(struct gateway *gateway);
+
+/* bind_snapshots.c */
+struct snapshot_source gateway_snapshot_source(struct gateway *gateway);
