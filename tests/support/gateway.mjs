@@ -110,7 +110,7 @@ export async function startGateway({ redis, flags = [], environment = {}, wait =
   const port = await freePort();
   const args = ['serve', '--listen', `127.0.0.1:${port}`];
   if (redis) args.push('--redis-url', redis.url ?? redis);
-  const process_ = startProcess(BINARY, [...args, '--drain-timeout', '2s', ...flags], { environment: { ...CLEAN, ...environment } });
+  const process_ = startProcess(BINARY, [...args, '--drain-timeout', '300ms', ...flags], { environment: { ...CLEAN, ...environment } });
   const gateway = new Gateway(process_, port);
   if (!wait) return gateway;
   const ended = process_.exited.then(({ code, signal }) => {
