@@ -135,7 +135,8 @@ void hub_feed_up(struct hub *hub)
 {
     hub->feed_up = true;
     hub->syncing = true;
-    hub->sync_sequence = hub->sequence;
+    hub->sync_sequence =
+        ++hub->sequence;   /* the loss takes a number, so that every older cursor is below the floors */
     hub->sync_pending = 1; /* held until all are asked for */
     for (size_t kind = 0; kind < TOPIC_KINDS; kind++) {
         size_t cursor = 0;
@@ -160,6 +161,9 @@ void hub_confirmed(struct hub *hub, enum topic_kind kind, const char *name, size
     if (!topic || topic->state != TOPIC_SUBSCRIBING)
         return;
     topic->state = TOPIC_CONFIRMED;
+    if (!hub->syncing)
+        hub->sequence++; /* older cursors know nothing of what this topic missed while it was not subscribed
+                          */
     topic->confirmed_sequence = hub->sequence;
     ring_clear(&topic->ring, hub->sequence, topic->was_confirmed ? GAP_REDIS_RECONNECT : GAP_TRIMMED);
     topic->was_confirmed = true;

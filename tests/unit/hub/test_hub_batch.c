@@ -1,0 +1,253 @@
+#include "hub_fixture.h"
+
+static struct fixture fixture;
+
+static void open_default(void)
+{
+    struct hub_options options = fixture_options();
+    fixture_open(&fixture, &options);
+}
+
+static void close_fixture(void)
+{
+    fixture_close(&fixture);
+}
+
+TestSuite(hub_batch, .init = open_default, .fini = close_fixture);
+
+static struct stream_request batch_request(void)
+{
+    static struct topic_name topic = { TOPIC_CHANNEL, "batch:42", 8 };
+    return request_of(STREAM_BATCH, &topic, 1);
+}
+
+static struct client *open_batch(void)
+{
+    struct stream_request request = batch_request();
+    return client_open(&fixture, &request, 0);
+}
+
+static void say(const char *payload)
+{
+    fixture_say(&fixture, "batch:42", payload);
+    hub_turn_end(fixture.hub);
+}
+
+#define RUNNING(n) "{\"status\":\"RUNNING\",\"progress\":" #n "}"
+#define COMPLETED "{\"status\":\"COMPLETED\",\"progress\":100}"
+
+Test(hub_batch, snapshot_then_live)
+{
+    fixture.stored = RUNNING(10);
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    cr_expect_eq(client_count(client, "retry"), 1u);
+    cr_expect_eq(client_count(client, "progress"), 0u);
+    fixture_answer(&fixture);
+    cr_expect_eq(client_count(client, "event: progress\ndata: " RUNNING(10) "\n\n"), 1u);
+    say(RUNNING(20));
+    cr_expect(client_saw_in_order(client, RUNNING(10), RUNNING(20)));
+    cr_expect_eq(client_count(client, "event: "), 2u);
+    client_close(client);
+}
+
+Test(hub_batch, no_snapshot_no_event)
+{
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    cr_expect_eq(client_count(client, "event"), 0u);
+    say(RUNNING(1));
+    cr_expect_eq(client_count(client, RUNNING(1)), 1u);
+    client_close(client);
+}
+
+Test(hub_batch, message_before_the_fence_is_not_repeated_nor_stepped_behind)
+{
+    fixture.stored = RUNNING(30);
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    /* One turn of the feed: an older message, one the snapshot holds already, the fence, a newer one. The
+     * reply comes first. */
+    uint64_t token = fixture.load_tokens[0];
+    snapshot_cache_loaded(fixture.cache, token, SNAPSHOT_FOUND, fixture.stored, strlen(fixture.stored), true,
+                          true, clock_now_ms());
+    fixture_say(&fixture, "batch:42", RUNNING(20));
+    fixture_say(&fixture, "batch:42", RUNNING(30));
+    hub_fence(fixture.hub, token);
+    fixture_say(&fixture, "batch:42", RUNNING(40));
+    hub_turn_end(fixture.hub);
+    cr_expect_eq(client_count(client, RUNNING(20)), 0u);
+    cr_expect_eq(client_count(client, RUNNING(30)), 1u);
+    cr_expect(client_saw_in_order(client, RUNNING(30), RUNNING(40)));
+    client_close(client);
+}
+
+Test(hub_batch, reply_behind_the_fence_loses_nothing)
+{
+    fixture.stored = RUNNING(30);
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    uint64_t token = fixture.load_tokens[0];
+    hub_fence(fixture.hub, token);
+    say(RUNNING(40));
+    snapshot_cache_loaded(fixture.cache, token, SNAPSHOT_FOUND, fixture.stored, strlen(fixture.stored), true,
+                          true, clock_now_ms());
+    cr_expect_eq(client_count(client, RUNNING(40)), 1u, "the newest state");
+    cr_expect_eq(client_count(client, RUNNING(30)), 0u, "and nothing older");
+    say(RUNNING(50));
+    cr_expect(client_saw_in_order(client, RUNNING(40), RUNNING(50)));
+    client_close(client);
+}
+
+Test(hub_batch, later_viewers_join_from_memory)
+{
+    fixture.stored = RUNNING(10);
+    struct client *first = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    say(RUNNING(20));
+    struct client *clients[10];
+    for (size_t i = 0; i < 10; i++)
+        clients[i] = open_batch();
+    cr_expect_eq(fixture.loads, 0u, "no further read");
+    for (size_t i = 0; i < 10; i++) {
+        cr_expect_eq(client_count(clients[i], RUNNING(20)), 1u);
+        cr_expect_eq(client_count(clients[i], "event:"), 1u);
+        client_close(clients[i]);
+    }
+    client_close(first);
+}
+
+Test(hub_batch, complete_ends_the_stream)
+{
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    fixture_say(&fixture, "batch:42", RUNNING(99));
+    fixture_say(&fixture, "batch:42", COMPLETED);
+    fixture_say(&fixture, "batch:42", RUNNING(0));
+    hub_turn_end(fixture.hub);
+    cr_expect(client_saw_in_order(client, "event: progress\ndata: " RUNNING(99),
+                                  "event: progress\ndata: " COMPLETED));
+    cr_expect(client_saw_in_order(client, "event: progress\ndata: " COMPLETED,
+                                  "event: complete\ndata: " COMPLETED));
+    cr_expect_eq(client_count(client, "-c\nevent: complete"), 1u);
+    cr_expect_eq(client_count(client, RUNNING(0)), 0u);
+    cr_expect(client->ended);
+    client_close(client);
+}
+
+Test(hub_batch, terminal_snapshot_ends_the_stream_at_once)
+{
+    fixture.stored = "{\"status\":\"FAILED\"}";
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    cr_expect(client_saw_in_order(client, "event: progress", "event: complete"));
+    cr_expect(client->ended);
+    client_close(client);
+}
+
+Test(hub_batch, opaque_payload_passes_and_never_ends)
+{
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    say("status COMPLETED");
+    say("[\"COMPLETED\"]");
+    cr_expect_eq(client_count(client, "event: progress"), 2u);
+    cr_expect_eq(client_count(client, "event: complete"), 0u);
+    cr_expect_not(client->ended);
+    client_close(client);
+}
+
+Test(hub_batch, comes_back_and_gets_each_step)
+{
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    say(RUNNING(1));
+    uint64_t sequence = client_sequence(client);
+    client_close(client);
+    fixture_turn(&fixture);
+    say(RUNNING(2));
+    say(COMPLETED);
+    struct stream_request request = request_again(&fixture, batch_request(), sequence);
+    struct client *again = client_open(&fixture, &request, 0);
+    cr_expect_eq(client_count(again, "gap"), 0u);
+    cr_expect(client_saw_in_order(again, RUNNING(2), "event: complete"));
+    cr_expect_eq(client_count(again, "event: progress"), 2u);
+    cr_expect(again->ended);
+    client_close(again);
+}
+
+Test(hub_batch, cut_between_the_last_progress_and_complete)
+{
+    struct client *keeper = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    say(COMPLETED);
+    uint64_t sequence = client_sequence(keeper);
+    client_close(keeper);
+    struct stream_request request = request_again(&fixture, batch_request(), sequence);
+    struct client *again = client_open(&fixture, &request, 0);
+    if (fixture.loads > 0)
+        fixture_answer(&fixture);
+    cr_expect_eq(client_count(again, "event: progress"), 0u, "it has that");
+    cr_expect_eq(client_count(again, "event: complete\ndata: " COMPLETED), 1u);
+    cr_expect(again->ended);
+    client_close(again);
+}
+
+Test(hub_batch, lost_redis_is_a_gap_and_a_fresh_snapshot)
+{
+    fixture.stored = RUNNING(10);
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    client_clear(client);
+    snapshot_cache_feed_down(fixture.cache, clock_now_ms());
+    hub_feed_down(fixture.hub);
+    snapshot_cache_feed_up(fixture.cache);
+    hub_feed_up(fixture.hub);
+    fixture.stored = RUNNING(70);
+    fixture_confirm(&fixture, "batch:42");
+    say(RUNNING(60));
+    fixture_answer(&fixture);
+    cr_expect(client_saw_in_order(client, "{\"reason\":\"redis-reconnect\"}", RUNNING(70)));
+    cr_expect_eq(client_count(client, RUNNING(60)), 0u);
+    say(RUNNING(80));
+    cr_expect(client_saw_in_order(client, RUNNING(70), RUNNING(80)));
+    client_close(client);
+}
+
+Test(hub_batch, slow_viewer_is_left_with_the_newest_state)
+{
+    struct stream_request request = batch_request();
+    struct client *slow = client_open(&fixture, &request, 4096);
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    client_clear(slow);
+    char payload[256];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(payload, sizeof payload, "{\"status\":\"RUNNING\",\"progress\":%d,\"padding\":\"%0100d\"}",
+                 i, 0);
+        say(payload);
+        cr_assert_leq(fixture.metrics->sse_backlog_bytes, 1024u, "only the newest waits");
+    }
+    say(COMPLETED);
+    for (int i = 0; i < 100 && !slow->ended; i++) {
+        client_read(slow);
+        fixture_turn(&fixture);
+    }
+    cr_expect_gt(fixture.metrics->slow_clients[SLOW_CONFLATED], 0u);
+    cr_expect_eq(fixture.metrics->slow_clients[SLOW_DISCONNECTED], 0u);
+    cr_expect(
+        client_saw_in_order(slow, "{\"reason\":\"slow-consumer\"}", "event: complete\ndata: " COMPLETED));
+    cr_expect(slow->ended);
+    /* Each block that arrived is whole. */
+    cr_expect_eq(client_count(slow, "event: progress\ndata: {\"status\""),
+                 client_count(slow, "event: progress"));
+    client_close(slow);
+}
