@@ -83,6 +83,12 @@ void hub_feed_down(struct hub *hub)
     hub->syncing = false;
     message_release(hub->publish);
     hub->publish = NULL;
+    for (unsigned slot = 0; slot < HEARTBEAT_SLOTS; slot++) {
+        struct heartbeat_slot *clients = &hub->heartbeat.slots[slot];
+        for (uint32_t i = 0; i < clients->count; i++)
+            hub_cancel_snapshot(hub,
+                                clients->subscribers[i]); /* one read behind the new subscription is needed */
+    }
     for (size_t kind = 0; kind < TOPIC_KINDS; kind++) {
         size_t cursor = 0;
         struct topic *topic;
