@@ -1,13 +1,16 @@
 // The console's list of events: at most 500 rows, drawn once per frame however fast events come, with the JSON of an event laid out
-// only when its row is opened.
+// only when its row is opened. A row is one line of text with its columns padded: a grid of clipped cells, or <details>, costs
+// several times as much to lay out.
 
 import { byId, element, oncePerFrame, setText } from './dom.js';
-import { formatBytes, formatClock, formatCount } from './format.js';
+import { formatBytes, formatClock, formatCount, NOTHING } from './format.js';
 
 const ROWS_MAX = 500;
-const PREVIEW_LENGTH = 400;
+const PREVIEW_LENGTH = 240;
 const KEPT_LENGTH = 64 * 1024; // characters of one event's data: 500 rows of a megabyte each would be too much for a tab
 const FOLLOW_DISTANCE_PX = 24;
+const ID_WIDTH = 14;
+const NAME_WIDTH = 12;
 
 export class EventLog {
   #rows = []; // {event | mark, time}, oldest first: what a filter chooses from
@@ -16,12 +19,16 @@ export class EventLog {
   #filter = '';
   #paused = false;
   #missedWhilePaused = 0;
+  #isFollowing = true;
   #draw = oncePerFrame(() => this.#drawNew());
 
   constructor() {
-    this.#list.addEventListener('keydown', (event) => this.#moveFocus(event));
-    this.#list.addEventListener('toggle', (event) => layOut(event.target), true); // toggle does not bubble
-    this.#list.addEventListener('scroll', () => this.#drawFollowing(), { passive: true });
+    this.#list.addEventListener('keydown', (event) => this.#takeKey(event));
+    this.#list.addEventListener('click', (event) => {
+      const row = event.target.closest('.row');
+      if (row && getSelection().isCollapsed) toggle(row); // selecting text is no click
+    });
+    this.#list.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     byId('log-latest').addEventListener('click', () => this.#scrollToEnd());
   }
 
@@ -80,18 +87,16 @@ export class EventLog {
   #drawNew() {
     setText(byId('log-paused'), this.#missedWhilePaused > 0 ? `${formatCount(this.#missedWhilePaused)} more since the pause` : '');
     if (this.#paused) return;
-    const isFollowing = this.#isAtEnd();
     const fresh = this.#undrawn.slice(-ROWS_MAX).filter((row) => this.#matches(row));
     this.#undrawn = [];
     if (fresh.length > 0) {
       const surplus = this.#list.childElementCount + fresh.length - ROWS_MAX;
       for (let count = 0; count < surplus && this.#list.firstChild; count++) this.#list.firstChild.remove();
-      this.#list.append(...fresh.map(rowNode));
-      if (isFollowing) this.#scrollToEnd();
+      this.#list.append(...fresh.map((row) => (row.mark ? markNode(row) : eventNode(row))));
       this.#keepOneTabStop();
+      if (this.#isFollowing) this.#scrollToEnd();
     }
     byId('log-empty').hidden = this.#list.childElementCount > 0;
-    this.#drawFollowing();
   }
 
   #matches(row) {
@@ -100,29 +105,32 @@ export class EventLog {
     return text.toLowerCase().includes(this.#filter);
   }
 
-  #isAtEnd() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#list;
-    return scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE_PX;
-  }
-
   #scrollToEnd() {
     this.#list.scrollTop = this.#list.scrollHeight;
   }
 
-  #drawFollowing() {
-    byId('log-latest').hidden = this.#isAtEnd();
+  /** Who scrolls up wants to read, and is not pulled down by what comes. */
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#list;
+    this.#isFollowing = scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE_PX;
+    byId('log-latest').hidden = this.#isFollowing;
   }
 
   /** The list is one stop of the tab key; arrows move between its rows. */
   #keepOneTabStop() {
-    if (this.#list.querySelector('summary[tabindex="0"]')) return;
-    this.#list.querySelector('summary')?.setAttribute('tabindex', '0');
+    if (this.#list.querySelector('.row[tabindex="0"]')) return;
+    this.#list.querySelector('.row')?.setAttribute('tabindex', '0');
   }
 
-  #moveFocus(event) {
-    const current = event.target.closest('summary');
+  #takeKey(event) {
+    const current = event.target.closest('.row');
     if (!current || event.altKey || event.ctrlKey || event.metaKey) return;
-    const all = [...this.#list.querySelectorAll('summary')];
+    if (event.key === 'Enter' || event.key === ' ') {
+      event.preventDefault();
+      toggle(current);
+      return;
+    }
+    const all = [...this.#list.querySelectorAll('.row')];
     const place = all.indexOf(current);
     const target = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: all.length - 1 }[event.key];
     if (target === undefined) return;
@@ -134,32 +142,61 @@ export class EventLog {
   }
 }
 
-function rowNode(row) {
-  const time = element('time', {}, formatClock(row.time));
-  if (row.mark) return element('li', { class: 'mark', 'data-kind': row.mark }, time, element('span', {}, row.text));
-  const summary = element(
-    'summary',
-    { tabindex: -1 },
-    time,
-    element('span', { class: 'event-id', title: row.id }, row.id || '–'),
-    element('span', { class: 'event-name' }, row.name),
-    element('span', { class: 'event-data' }, row.data.slice(0, PREVIEW_LENGTH)),
-  );
-  const details = element('details', {}, summary);
-  details.row = row;
-  return element('li', { 'data-event': row.name }, details);
+const span = (name) => element('span', { class: name }, ' ');
+const EVENT_TEMPLATE = element(
+  'li',
+  {},
+  element(
+    'div',
+    { class: 'row', role: 'button', tabindex: -1, 'aria-expanded': 'false' },
+    ...['event-time', 'event-id', 'event-name', 'event-data'].map(span),
+  ),
+);
+
+function eventNode(row) {
+  const node = EVENT_TEMPLATE.cloneNode(true);
+  const line = node.firstChild;
+  const [time, id, name, data] = line.childNodes;
+  node.dataset.event = row.name;
+  line.shownEvent = row;
+  time.firstChild.data = `${formatClock(row.time)}  `;
+  id.firstChild.data = column(shortId(row.id), ID_WIDTH);
+  id.title = row.id;
+  name.firstChild.data = column(row.name, NAME_WIDTH);
+  data.firstChild.data = row.data.slice(0, PREVIEW_LENGTH);
+  return node;
 }
 
-/** On the first opening of a row: its JSON, indented. */
-function layOut(details) {
-  const { row } = details;
-  if (!details.open || !row || details.children.length > 1) return;
-  const isWhole = row.data.length === row.length;
-  const size = formatBytes(new TextEncoder().encode(row.data).length);
-  const note = isWhole ? size : `The first ${size}; the event has ${formatCount(row.length)} characters.`;
-  details.append(
-    element('div', { class: 'event-whole' }, element('p', {}, `id ${row.id || 'none'} · event ${row.name} · ${note}`), element('pre', {}, indented(row.data))),
-  );
+function markNode(row) {
+  const time = element('span', { class: 'event-time' }, `${formatClock(row.time)}  `);
+  return element('li', { class: 'mark', 'data-kind': row.mark }, time, row.text);
+}
+
+/** Padded to the column's width, and cut where it is longer. */
+function column(text, width) {
+  return `${text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width)}  `;
+}
+
+/** 5f3a9c2e81b04d17-1284 → 5f3a…1284: the epoch is the same for most rows; the whole id is in the tooltip and the opened row. */
+function shortId(id) {
+  if (id === '') return NOTHING;
+  const [, epoch, sequence] = id.match(/^([0-9a-f]{4})[0-9a-f]{12}-(.+)$/) ?? [];
+  return epoch ? `${epoch}…${sequence}` : id;
+}
+
+/** Opens a row, its JSON indented below it, or closes it. */
+function toggle(line) {
+  const isOpen = line.getAttribute('aria-expanded') === 'true';
+  line.setAttribute('aria-expanded', String(!isOpen));
+  if (isOpen) line.nextSibling.remove();
+  else line.after(wholeNode(line.shownEvent));
+}
+
+function wholeNode({ id, name, data, length }) {
+  const size = formatBytes(new TextEncoder().encode(data).length);
+  const note = data.length === length ? size : `The first ${size}; the event has ${formatCount(length)} characters.`;
+  const facts = element('p', {}, `id ${id || 'none'} · event ${name} · ${note}`);
+  return element('div', { class: 'event-whole' }, facts, element('pre', {}, indented(data)));
 }
 
 function indented(text) {

@@ -158,7 +158,7 @@ function drawHealth({ redis, draining, version, uptimeSeconds }) {
   else if (!redis.up) setHealth('bad', 'Redis down');
   else setHealth('ok', 'ready');
   setText(byId('version'), version);
-  setText(byId('uptime'), `up ${formatDuration(uptimeSeconds)}`);
+  setText(byId('uptime'), ` · up ${formatDuration(uptimeSeconds)}`);
 }
 
 function drawUnreachable(error) {
