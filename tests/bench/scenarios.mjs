@@ -1,0 +1,159 @@
+// What is measured. Each scenario has one or more runs of the load generator (or a `measure` of its own), figures that are read off
+// their results, and bars. Options are those of `load`.
+
+import { readFileSync } from 'node:fs';
+import { runProcess } from '../support/processes.mjs';
+
+/** Descriptors a process may have; server and load generator each need one per client. */
+const DESCRIPTORS = Number(/Max open files +\d+ +(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024);
+
+const MANY = Math.min(19500, DESCRIPTORS - 500);
+const SOME = Math.min(10000, MANY);
+const THOUSAND = Math.min(1000, MANY);
+
+const perMillion = ({ serverCpuSeconds, deliveries }) => (serverCpuSeconds.measured.total / deliveries) * 1e6;
+const bytesPerClient = ({ serverMemoryBytes: { before, idle }, healthy }) => (idle.anonymous - before.anonymous) / healthy.clients;
+const paced = (seconds, rate, options) => ({ rate, warmup: rate, messages: seconds * rate, 'settle-ms': 300, ...options });
+/** With the publisher's own worst delay: where that is many ms, the machine was too busy to trust the latencies. */
+const latencies = ({ latencyMs: { p50, p90, p99, p999, max }, publisher }) => ({ p50, p90, p99, p999, max, late: publisher.lateMsMax });
+
+const LATENCY_FIGURES = { p50: 'p50 ms', p90: 'p90 ms', p99: 'p99 ms', p999: 'p99.9 ms', max: 'max ms', late: 'publisher behind, max ms' };
+const ALL = ['limit', 'coalesced', 'sluice'];
+
+/** Ten reads of one snapshot: the first goes to Redis, the others are answered from the process. */
+async function readSnapshotTenTimes({ port, redisSocket }) {
+  const id = 'bench-snapshot';
+  const snapshot = JSON.stringify({ batchId: id, status: 'RUNNING', progress: 42 });
+  await runProcess('redis-cli', ['-s', redisSocket, 'SET', `batch:progress:${id}`, snapshot]);
+  const origin = `http://127.0.0.1:${port}`;
+  const counter = async (name) => {
+    const text = await (await fetch(`${origin}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1] ?? NaN);
+  };
+  const before = [await counter('sluice_cache_hits_total'), await counter('sluice_cache_misses_total')];
+  const headers = [];
+  for (let i = 0; i < 10; i++) {
+    const response = await fetch(`${origin}/batches/${id}`);
+    if (response.status !== 200 || (await response.text()) !== snapshot) throw new Error(`GET /batches/${id}: ${response.status}`);
+    headers.push(response.headers.get('x-cache'));
+  }
+  const hits = (await counter('sluice_cache_hits_total')) - before[0];
+  const misses = (await counter('sluice_cache_misses_total')) - before[1];
+  return { hits, misses, headers };
+}
+
+/** `quick` makes them short; figures are then rougher, not different. */
+export function scenarios({ quick }) {
+  const seconds = quick ? 4 : 10;
+  const beside = (stalled) => paced(quick ? 3 : 5, 2000, { clients: 100, stalled, 'payload-bytes': 2048, warmup: 1000 });
+  return [
+    {
+      id: 'S1',
+      title: `${THOUSAND} clients on one channel, 20 messages/s of 200 bytes`,
+      targets: ALL,
+      runs: { main: paced(seconds, 20, { clients: THOUSAND }) },
+      figures: ({ main }) => ({ cpu: perMillion(main), ...latencies(main) }),
+      labels: { cpu: 'CPU s per million deliveries', ...LATENCY_FIGURES },
+      bars: [
+        { name: 'S1 CPU per delivery ÷ limit', figure: 'cpu', dividedBy: 'limit', today: 1.25, strict: 1.1 },
+        { name: 'S1 p99 ÷ limit', figure: 'p99', dividedBy: 'limit', today: 1.3, strict: 1.15 },
+      ],
+    },
+    {
+      id: 'S2',
+      title: `${SOME / 2} channels with 2 clients each, 1 message/s on each`,
+      targets: ALL,
+      runs: { main: paced(seconds, SOME / 2, { clients: SOME, channels: SOME / 2 }) },
+      figures: ({ main }) => ({ cpu: perMillion(main), ...latencies(main) }),
+      labels: { cpu: 'CPU s per million deliveries', ...LATENCY_FIGURES },
+      bars: [{ name: 'S2 CPU per delivery ÷ limit', figure: 'cpu', dividedBy: 'limit', strict: 1.25 }],
+    },
+    {
+      id: 'S3',
+      title: `idle clients: memory, and S6, the CPU that connecting takes`,
+      targets: ['limit', 'sluice'],
+      runs: {
+        some: { clients: SOME, 'settle-ms': 1500 },
+        many: { clients: MANY, 'settle-ms': 1500, 'connecting-max': 100 },
+      },
+      figures: ({ some, many }) => ({
+        bytesSome: bytesPerClient(some),
+        bytesMany: bytesPerClient(many),
+        connectCpu: some.serverCpuSeconds.connect.total,
+        connectSeconds: some.seconds.connect,
+        settleCpu: many.serverCpuSeconds.settle.total,
+      }),
+      labels: {
+        bytesSome: `bytes per client, ${SOME}`,
+        bytesMany: `bytes per client, ${MANY}`,
+        connectCpu: `CPU s to connect ${SOME}`,
+        connectSeconds: 's until all are subscribed',
+        settleCpu: 'CPU s in 1.5 s of rest after',
+      },
+      bars: [
+        { name: `S3 bytes per idle client, ${SOME}`, figure: 'bytesSome', today: 1024, strict: 400 },
+        { name: `S3 bytes per idle client, ${MANY}`, figure: 'bytesMany', today: 1024, strict: 400 },
+        { name: 'S6 CPU per new stream ÷ limit', figure: 'connectCpu', dividedBy: 'limit', strict: 2 },
+      ],
+    },
+    {
+      id: 'S4',
+      title: `a burst of 5000 messages to ${THOUSAND} clients`,
+      targets: quick ? ['coalesced', 'sluice'] : ALL,
+      runs: { main: { clients: THOUSAND, rate: 0, messages: 5000, 'settle-ms': 300 } },
+      figures: ({ main }) => ({ deliveries: main.deliveriesPerSecond, cpu: perMillion(main) }),
+      labels: { deliveries: 'deliveries/s', cpu: 'CPU s per million deliveries' },
+      bars: [{ name: 'S4 deliveries/s ÷ limit, coalesced', figure: 'deliveries', dividedBy: 'coalesced', strict: 0.7, atLeast: true }],
+    },
+    {
+      id: 'S5',
+      title: '100 clients on one channel, 50 messages/s',
+      targets: ALL,
+      runs: { main: paced(seconds, 50, { clients: 100 }) },
+      figures: ({ main }) => ({ cpu: perMillion(main), ...latencies(main) }),
+      labels: { cpu: 'CPU s per million deliveries', ...LATENCY_FIGURES },
+      bars: [
+        { name: 'S5 p99 ms', figure: 'p99', today: 10 },
+        { name: 'S5 p99 ÷ limit', figure: 'p99', dividedBy: 'limit', strict: 1.2 },
+      ],
+    },
+    {
+      id: 'S7',
+      title: '100 clients beside 20 that never read, 2000 messages/s of 2 KB',
+      targets: ALL,
+      runs: { stalled: beside(20), alone: beside(0) },
+      figures: ({ stalled, alone }) => ({
+        deliveries: stalled.deliveriesPerSecond,
+        p99: stalled.latencyMs.p99,
+        p99Alone: alone.latencyMs.p99,
+        slowdown: stalled.latencyMs.p99 / alone.latencyMs.p99,
+        cpu: stalled.serverCpuSeconds.measured.total,
+        memory: (stalled.serverMemoryBytes.after.anonymous - alone.serverMemoryBytes.after.anonymous) / 20 / 1048576,
+      }),
+      labels: {
+        deliveries: 'healthy deliveries/s',
+        p99: 'healthy p99 ms',
+        p99Alone: 'p99 ms without the stalled',
+        slowdown: 'p99 ÷ without',
+        cpu: 'CPU s',
+        memory: 'MiB more per stalled client',
+      },
+      bars: [
+        { name: 'S7 healthy p99 ÷ without the stalled', figure: 'slowdown', strict: 1.1 },
+        { name: 'S7 MiB per stalled client', figure: 'memory', strict: 1 },
+      ],
+    },
+    {
+      id: 'S8',
+      title: 'ten reads of one snapshot',
+      targets: ['sluice'],
+      measure: readSnapshotTenTimes,
+      figures: ({ hits, misses }) => ({ hits, misses }),
+      labels: { hits: 'cache hits', misses: 'cache misses' },
+      bars: [
+        { name: 'S8 cache hits of ten reads', figure: 'hits', today: 9, strict: 9, atLeast: true },
+        { name: 'S8 cache misses', figure: 'misses', today: 1, strict: 1 },
+      ],
+    },
+  ];
+}

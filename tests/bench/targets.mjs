@@ -1,0 +1,70 @@
+// The servers under measurement: the bare loops that are the limit, sluice, and whatever stands in peers/.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { connect } from 'node:net';
+
+const ENVIRONMENT = Object.fromEntries(
+  Object.keys(process.env)
+    .filter((name) => /^(SLUICE_.*|REDIS_URL.*|PORT)$/.test(name))
+    .map((name) => [name, undefined]));
+
+/** Nothing of the caller's environment may decide how a server runs. */
+export const CLEAN_ENVIRONMENT = ENVIRONMENT;
+
+function accepts(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false)).once('connect', () => socket.destroy());
+  });
+}
+
+async function isOk(url) {
+  try {
+    return (await fetch(url, { headers: { connection: 'close' } })).status === 200;
+  } catch {
+    return false;
+  }
+}
+
+function bareLoop(name, title, flags) {
+  return {
+    name,
+    title,
+    command: ({ port, redisSocket, build }) =>
+      [`${build}/tests/bench/limit`, '--listen', `127.0.0.1:${port}`, '--redis', `unix:${redisSocket}`, ...flags],
+  };
+}
+
+const BUILT_IN = [
+  bareLoop('limit', 'limit', []),
+  bareLoop('coalesced', 'limit, coalesced', ['--coalesce']),
+  {
+    name: 'sluice',
+    title: 'sluice',
+    command: ({ port, redisSocket, build, sluiceFlags = [] }) =>
+      [process.env.SLUICE_BINARY ?? `${build}/sluice`, 'serve', '--listen', `127.0.0.1:${port}`, '--redis-url',
+        `unix://${redisSocket}`, '--access-log', 'off', '--log-level', 'warn', ...sluiceFlags],
+    isReady: (port) => isOk(`http://127.0.0.1:${port}/readyz`),
+  },
+];
+
+async function peers() {
+  const folder = new URL('peers/', import.meta.url);
+  const names = readdirSync(folder).filter((name) => name.endsWith('.mjs')).sort();
+  return Promise.all(names.map(async (name) => (await import(new URL(name, folder))).default));
+}
+
+const DEFAULTS = { path: '/events/stream?channel={channel}', joinedBy: 'retry', isReady: accepts };
+
+/** All targets, by name; `names` picks some of them. Fails on one whose program is not there. */
+export async function loadTargets(build, names) {
+  const all = [...BUILT_IN, ...(await peers())].map((target) => ({ ...DEFAULTS, ...target }));
+  const unknown = names.filter((name) => !all.some((target) => target.name === name));
+  if (unknown.length) throw new Error(`no such target: ${unknown.join(', ')} (there are ${all.map(({ name }) => name).join(', ')})`);
+  const picked = all.filter(({ name }) => names.includes(name));
+  for (const target of picked) {
+    const [program] = target.command({ port: 0, redisSocket: '', redisPort: 0, folder: '', build });
+    if (program.includes('/') && !existsSync(program)) throw new Error(`${program} is not there: build it (./dev build)`);
+  }
+  return picked;
+}
