@@ -1,9 +1,9 @@
 /*
- * Commands to Redis, pipelined over one connection. A request is one command or a MULTI … EXEC group; it is answered exactly
- * once, in order, by a reply or by an error that says whether Redis may have executed it.
+ * Commands to Redis, pipelined over one connection. A request is one command or a MULTI … EXEC group; it is
+ * answered exactly once, in order, by a reply or by an error that says whether Redis may have executed it.
  *
- * Bounded: at most `pending_max` requests wait; a request unanswered for `timeout_ms` fails with all others in flight and
- * resets the link (a pipeline has no other way to be in step again).
+ * Bounded: at most `pending_max` requests wait; a request unanswered for `timeout_ms` fails with all others
+ * in flight and resets the link (a pipeline has no other way to be in step again).
  */
 #pragma once
 
@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "metrics/metrics.h"
 #include "redis/redis_link.h"
+#include "redis/reply.h"
 
 struct commands;
 
@@ -25,18 +26,6 @@ enum commands_status {
     COMMANDS_UNSENT,    /* not connected, or too many pending: surely not executed */
     COMMANDS_UNCERTAIN, /* the link broke or timed out after sending: may have been executed */
 };
-
-/* A view of hiredis' reply, so that hiredis stays inside src/redis. Lives for the call. */
-enum reply_kind { REPLY_NIL, REPLY_TEXT, REPLY_INTEGER, REPLY_ARRAY, REPLY_ERROR };
-struct reply {
-    enum reply_kind kind;
-    const char *text; /* TEXT, ERROR */
-    size_t text_length;
-    int64_t integer;
-    size_t count; /* ARRAY */
-    const void *elements; /* for reply_element() */
-};
-struct reply reply_element(const struct reply *array, size_t index); /* NIL when out of range */
 
 typedef void commands_done(void *context, enum commands_status status, const struct reply *reply);
 
@@ -52,8 +41,9 @@ struct commands_events {
     void *context;
 };
 
-struct commands *commands_create(struct event_base *base, struct evdns_base *dns, const struct commands_options *options,
-                                 const struct commands_events *events, struct metrics *metrics, struct log *log);
+struct commands *commands_create(struct event_base *base, struct evdns_base *dns,
+                                 const struct commands_options *options, const struct commands_events *events,
+                                 struct metrics *metrics, struct log *log);
 /* Answers what is pending with COMMANDS_UNCERTAIN or _UNSENT first. */
 void commands_destroy(struct commands *commands);
 void commands_start(struct commands *commands);
@@ -67,21 +57,21 @@ struct command {
 };
 
 /*
- * Sends `command_count` commands as one request: one command as it is, several inside MULTI/EXEC. `done` gets the command's
- * reply or EXEC's array; it is called from the loop, never inside this call (an unsent request is answered in the next turn).
- * An error of any queued command is COMMANDS_ERROR with that error's text. False when memory is short: `done` is not called.
+ * Sends `command_count` commands as one request: one command as it is, several inside MULTI/EXEC. `done` gets
+ * the command's reply or EXEC's array; it is called from the loop, never inside this call (an unsent request
+ * is answered in the next turn). An error of any queued command is COMMANDS_ERROR with that error's text.
+ * False when memory is short: `done` is not called.
  */
-bool commands_send(struct commands *commands, const struct command *list, size_t command_count, commands_done *done,
-                   void *context);
+bool commands_send(struct commands *commands, const struct command *list, size_t command_count,
+                   commands_done *done, void *context);
 
-/* Runs a Lua script by EVALSHA, with EVAL after NOSCRIPT. `script` is a static string. Else as commands_send(). */
-bool commands_run_script(struct commands *commands, const char *script, int key_count, const struct command *keys_and_arguments,
-                         commands_done *done, void *context);
+/* Runs a Lua script by EVALSHA, with EVAL after NOSCRIPT. `script` is a static string. Else as
+ * commands_send(). */
+bool commands_run_script(struct commands *commands, const char *script, int key_count,
+                         const struct command *keys_and_arguments, commands_done *done, void *context);
 
-/* CLIENT TRACKING ON REDIRECT <id>: invalidations of keys read from now on go to that connection. Repeated on each reconnect
- * until the id changes; 0 switches it off. `commands_tracking_is_on` says whether Redis agreed. */
+/* CLIENT TRACKING ON REDIRECT <id>: invalidations of keys read from now on go to that connection. Repeated on
+ * each reconnect until the id changes; 0 switches it off. `commands_tracking_is_on` says whether Redis
+ * agreed. */
 void commands_track_to(struct commands *commands, int64_t client_id);
 bool commands_tracking_is_on(const struct commands *commands);
-
-/* True for errors that go away by themselves: LOADING, BUSY, READONLY, MASTERDOWN, CLUSTERDOWN, TRYAGAIN, OOM, MISCONF, NOREPLICAS. */
-bool reply_error_is_transient(const struct reply *reply);

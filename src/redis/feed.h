@@ -1,11 +1,14 @@
 /*
- * The one connection that carries every subscription of the process, in RESP2 subscribe mode. Besides the topics it always
- * listens to this process's private fence channel and to `__redis__:invalidate` (CLIENT TRACKING … REDIRECT).
+ * The one connection that carries every subscription of the process, in RESP2 subscribe mode. Besides the
+ * topics it always listens to this process's private fence channel and to `__redis__:invalidate` (CLIENT
+ * TRACKING … REDIRECT).
  *
- * Messages, fences and invalidations come in the order in which Redis executed their commands: exact joins rest on that.
+ * Messages, fences and invalidations come in the order in which Redis executed their commands: exact joins
+ * rest on that.
  *
- * The feed keeps no list of topics: after each on_up its owner subscribes again to what it still wants. A name must not be
- * unsubscribed before its subscription is confirmed, so that a confirmation is never mistaken for an older one.
+ * The feed keeps no list of topics: after each on_up its owner subscribes again to what it still wants. A
+ * name must not be unsubscribed before its subscription is confirmed, so that a confirmation is never
+ * mistaken for an older one.
  */
 #pragma once
 
@@ -27,11 +30,15 @@ struct feed_events {
     void (*on_up)(void *context, int64_t client_id);
     void (*on_down)(void *context, const char *reason);
     void (*on_confirmed)(void *context, enum feed_kind kind, const char *name, size_t length);
-    /* Redis refused a subscription (NOPERM): `problem` is its message; the names in that request are not subscribed. */
-    void (*on_refused)(void *context, enum feed_kind kind, const char *name, size_t length, const char *problem);
-    /* `topic` is the channel or pattern subscribed to, `channel` where it was published. Bytes live for the call. */
-    void (*on_message)(void *context, enum feed_kind kind, const char *topic, size_t topic_length, const char *channel,
-                       size_t channel_length, const char *payload, size_t payload_length);
+    /* Redis refused a subscription (NOPERM): `problem` is its message; the names in that request are not
+     * subscribed. */
+    void (*on_refused)(void *context, enum feed_kind kind, const char *name, size_t length,
+                       const char *problem);
+    /* `topic` is the channel or pattern subscribed to, `channel` where it was published. Bytes live for the
+     * call. */
+    void (*on_message)(void *context, enum feed_kind kind, const char *topic, size_t topic_length,
+                       const char *channel, size_t channel_length, const char *payload,
+                       size_t payload_length);
     void (*on_fence)(void *context, uint64_t token);
     /* `key` NULL: everything may have changed (FLUSHALL, FLUSHDB). */
     void (*on_invalidate)(void *context, const char *key, size_t length);
@@ -40,12 +47,14 @@ struct feed_events {
 };
 
 /* `options->name` is set by the feed. NULL when memory is short. */
-struct feed *feed_create(struct event_base *base, struct evdns_base *dns, const struct redis_link_options *options,
-                         const struct feed_events *events, struct log *log);
+struct feed *feed_create(struct event_base *base, struct evdns_base *dns,
+                         const struct redis_link_options *options, const struct feed_events *events,
+                         struct log *log);
 void feed_destroy(struct feed *feed);
 void feed_start(struct feed *feed);
 
-/* False when the feed is not up or its output is full; the owner tries again on the next on_up (full: the link is reset). */
+/* False when the feed is not up or its output is full; the owner tries again on the next on_up (full: the
+ * link is reset). */
 bool feed_subscribe(struct feed *feed, enum feed_kind kind, const char *name, size_t length);
 bool feed_unsubscribe(struct feed *feed, enum feed_kind kind, const char *name, size_t length);
 
