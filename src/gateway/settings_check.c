@@ -2,8 +2,10 @@
 #include "gateway/settings_table.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/parse.h"
 #include "redis/redis_url.h"
@@ -93,6 +95,14 @@ bool settings_check_origin_url(const char *text, struct buffer *why)
         return false;
     }
     return true;
+}
+
+bool settings_check_readable(const char *text, struct buffer *why)
+{
+    if (!*text || access(text, R_OK) == 0)
+        return true;
+    buffer_printf(why, "it cannot be read: %s", strerror(errno));
+    return false;
 }
 
 bool settings_check_access(const char *text, struct buffer *why)

@@ -34,7 +34,7 @@ const struct setting settings_table[] = {
     { TEXT("redis_url", "redis://localhost:6379", redis_url), .check = settings_check_redis_url,
       .secret = true,
       .help = "redis://[user][:password]@host[:port][/db], rediss:// for TLS, unix:///path/to.sock?db=0" },
-    { TEXT("redis_tls_ca_file", "", redis_tls_ca_file),
+    { TEXT("redis_tls_ca_file", "", redis_tls_ca_file), .check = settings_check_readable,
       .help = "certificates to trust for rediss://, a PEM file; empty: the system's" },
     { SWITCH("redis_tls_verify", "on", redis_tls_verify),
       .help = "check Redis' certificate and name; off only for tests" },

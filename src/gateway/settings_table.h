@@ -72,6 +72,7 @@ void settings_problem(struct settings_problems *problems, const char *origin, co
 bool settings_check_listen(const char *text, struct buffer *why);
 bool settings_check_redis_url(const char *text, struct buffer *why);
 bool settings_check_origin_url(const char *text, struct buffer *why);
+bool settings_check_readable(const char *text, struct buffer *why);
 bool settings_check_access(const char *text, struct buffer *why);
 
 /* Checks between settings. */

@@ -175,6 +175,7 @@ Test(settings, bad_values_say_what_would_do)
         { "--connections-max=1.5", "write a whole number" },
         { "--log-level=loud", "write one of debug, info, warn, error" },
         { "--access-log=maybe", "write on or off" },
+        { "--redis-tls-ca-file=/nonexistent/ca.pem", "it cannot be read: No such file" },
         { "--access=closed", "write open, or leave it empty" },
         { "--cors-origins=a\nb", "control character" },
         { "--listen=8000", "write host:port" },
