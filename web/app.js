@@ -12,7 +12,10 @@ const nextTheme = startTheme();
 setText(byId('host'), location.host);
 startFigures();
 const eventConsole = startConsole();
-startBatches({ onWatch: (id) => eventConsole.watchBatch(id) });
+startBatches({
+  onWatch: (id) => eventConsole.watchBatch(id),
+  onDemo: () => eventConsole.suggest({ kind: 'channel', name: 'demo:events' }),
+});
 startPublish();
 startShortcuts([
   { key: 'b', text: 'follow another batch', run: () => byId('batch-id').focus() },

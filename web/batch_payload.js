@@ -1,18 +1,19 @@
 // What a batch's payload says. Workers write it as they like; by custom
-// {"batchId", "status", "progress", "counts": {…}, "message"}.
+// {"batchId", "name", "status", "progress", "counts": {…}, "message"}.
 
 const TERMINAL = new Set(['COMPLETED', 'PARTIAL', 'FAILED']);
 const DONE_NAMES = ['completed', 'processed', 'done', 'finished', 'succeeded', 'success'];
 const FAILED_NAMES = ['failed', 'errors', 'error', 'skipped'];
 
-/** → {status, isTerminal, percent (0…100, or null where unknown), message, counts: [[name, value], …]} */
+/** → {name, status, isTerminal, percent (0…100, or null where unknown), message, counts: [[name, value], …]} */
 export function readPayload(payload) {
   if (payload === null || typeof payload !== 'object' || Array.isArray(payload)) {
     const message = payload === undefined ? '' : typeof payload === 'string' ? payload : JSON.stringify(payload);
-    return { status: '', isTerminal: false, percent: null, message, counts: [] };
+    return { name: '', status: '', isTerminal: false, percent: null, message, counts: [] };
   }
   const status = typeof payload.status === 'string' ? payload.status : '';
   return {
+    name: typeof payload.name === 'string' ? payload.name : '',
     status,
     isTerminal: TERMINAL.has(status),
     percent: readPercent(payload, status),

@@ -16,14 +16,15 @@ const CONNECTION_TEXT = {
   failed: 'stopped',
 };
 
-/** onWatch(id) is called when somebody wants to see a batch's own stream. */
-export function startBatches({ onWatch }) {
-  const view = new BatchesView(onWatch);
+/** onWatch(id): somebody wants to see a batch's own stream; onDemo(): this is `sluice serve --dev`, seen for the first time. */
+export function startBatches({ onWatch, onDemo }) {
+  const view = new BatchesView(onWatch, onDemo);
   view.start();
 }
 
 class BatchesView {
   #onWatch;
+  #onDemo;
   #cards = new Map();
   #changed = new Map();
   #connection = 'connecting';
@@ -35,8 +36,9 @@ class BatchesView {
     onConnection: (state, problem) => this.#connectionChanged(state, problem),
   });
 
-  constructor(onWatch) {
+  constructor(onWatch, onDemo) {
     this.#onWatch = onWatch;
+    this.#onDemo = onDemo;
   }
 
   async start() {
@@ -47,8 +49,15 @@ class BatchesView {
     });
     setInterval(() => this.#drawAges(), 1000);
     const ids = idsFromHash();
-    if (ids.length > 0) this.#follow(ids);
-    else this.#follow(remembered('batches', null) ?? (await demoBatches()));
+    this.#follow(ids.length > 0 ? ids : (remembered('batches', null) ?? (await this.#demoBatches())));
+  }
+
+  /** `sluice serve --dev` has batches that move; elsewhere the page starts empty. */
+  async #demoBatches() {
+    const first = await readBatch(DEMO_BATCHES[0]).catch(() => undefined);
+    if (first === undefined) return [];
+    this.#onDemo();
+    return DEMO_BATCHES;
   }
 
   #follow(ids) {
@@ -156,6 +165,7 @@ class BatchCard {
     remove.addEventListener('click', onRemove);
     watch.addEventListener('click', onWatch);
     const parts = {
+      name: element('span', { class: 'card-name' }),
       status: element('span', { class: 'badge' }, '…'),
       bar: element('div', { class: 'bar', role: 'progressbar', 'aria-labelledby': titleId, 'aria-valuemin': 0, 'aria-valuemax': 100 }, element('span')),
       percent: element('span', { class: 'percent', 'aria-hidden': 'true' }),
@@ -170,7 +180,7 @@ class BatchCard {
     this.node = element(
       'li',
       { class: 'card', 'data-batch': id },
-      element('div', { class: 'card-head' }, element('h3', { id: titleId, title: id }, id), parts.status, remove),
+      element('div', { class: 'card-head' }, element('h3', { id: titleId, title: id }, id), parts.name, parts.status, remove),
       element('div', { class: 'card-progress' }, parts.bar, parts.percent),
       parts.message,
       parts.counts,
@@ -185,8 +195,9 @@ class BatchCard {
   draw(batch) {
     this.#batch = batch;
     const { state } = batch;
-    const { status, bar, percent, message, gaps } = this.#parts;
+    const { name, status, bar, percent, message, gaps } = this.#parts;
     setAttribute(this.node, 'data-status', (state?.status ?? '').toLowerCase());
+    setText(name, state?.name ?? '');
     setText(status, state?.status || (state ? 'no status' : 'no snapshot'));
     const known = state?.percent ?? null;
     bar.firstElementChild.style.transform = `scaleX(${(known ?? 0) / 100})`;
@@ -229,10 +240,4 @@ class BatchCard {
 /** #batch=a&batch=b */
 function idsFromHash() {
   return new URLSearchParams(location.hash.slice(1)).getAll('batch').filter((id) => id !== '');
-}
-
-/** `sluice serve --dev` has batches that move; elsewhere the page starts empty. */
-async function demoBatches() {
-  const first = await readBatch(DEMO_BATCHES[0]).catch(() => undefined);
-  return first === undefined ? [] : DEMO_BATCHES;
 }

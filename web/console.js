@@ -54,6 +54,13 @@ class EventConsole {
     byId('connect').focus({ preventScroll: true });
   }
 
+  /** A topic to begin with, for who has chosen none yet; connecting is left to them. */
+  suggest(topic) {
+    if (this.#topics.length > 0) return;
+    this.#topics = [topic];
+    this.#drawTopics();
+  }
+
   togglePause() {
     const paused = !this.#log.isPaused;
     this.#log.setPaused(paused);

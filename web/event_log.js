@@ -25,8 +25,8 @@ export class EventLog {
   constructor() {
     this.#list.addEventListener('keydown', (event) => this.#takeKey(event));
     this.#list.addEventListener('click', (event) => {
-      const row = event.target.closest('.row');
-      if (row && getSelection().isCollapsed) toggle(row); // selecting text is no click
+      const row = event.target.closest('.event-line');
+      if (row && getSelection().isCollapsed) this.#toggle(row); // selecting text is no click
     });
     this.#list.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     byId('log-latest').addEventListener('click', () => this.#scrollToEnd());
@@ -116,21 +116,35 @@ export class EventLog {
     byId('log-latest').hidden = this.#isFollowing;
   }
 
+  /** Opens a row, its JSON indented below it, and lets the list stand still for reading; or closes it. */
+  #toggle(line) {
+    const isOpen = line.getAttribute('aria-expanded') === 'true';
+    line.setAttribute('aria-expanded', String(!isOpen));
+    if (isOpen) {
+      line.nextSibling.remove();
+      return;
+    }
+    line.after(wholeNode(line.shownEvent));
+    line.parentElement.scrollIntoView({ block: 'nearest' });
+    this.#isFollowing = false;
+    byId('log-latest').hidden = false;
+  }
+
   /** The list is one stop of the tab key; arrows move between its rows. */
   #keepOneTabStop() {
-    if (this.#list.querySelector('.row[tabindex="0"]')) return;
-    this.#list.querySelector('.row')?.setAttribute('tabindex', '0');
+    if (this.#list.querySelector('.event-line[tabindex="0"]')) return;
+    this.#list.querySelector('.event-line')?.setAttribute('tabindex', '0');
   }
 
   #takeKey(event) {
-    const current = event.target.closest('.row');
+    const current = event.target.closest('.event-line');
     if (!current || event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key === 'Enter' || event.key === ' ') {
       event.preventDefault();
-      toggle(current);
+      this.#toggle(current);
       return;
     }
-    const all = [...this.#list.querySelectorAll('.row')];
+    const all = [...this.#list.querySelectorAll('.event-line')];
     const place = all.indexOf(current);
     const target = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: all.length - 1 }[event.key];
     if (target === undefined) return;
@@ -148,7 +162,7 @@ const EVENT_TEMPLATE = element(
   {},
   element(
     'div',
-    { class: 'row', role: 'button', tabindex: -1, 'aria-expanded': 'false' },
+    { class: 'event-line', role: 'button', tabindex: -1, 'aria-expanded': 'false' },
     ...['event-time', 'event-id', 'event-name', 'event-data'].map(span),
   ),
 );
@@ -182,14 +196,6 @@ function shortId(id) {
   if (id === '') return NOTHING;
   const [, epoch, sequence] = id.match(/^([0-9a-f]{4})[0-9a-f]{12}-(.+)$/) ?? [];
   return epoch ? `${epoch}…${sequence}` : id;
-}
-
-/** Opens a row, its JSON indented below it, or closes it. */
-function toggle(line) {
-  const isOpen = line.getAttribute('aria-expanded') === 'true';
-  line.setAttribute('aria-expanded', String(!isOpen));
-  if (isOpen) line.nextSibling.remove();
-  else line.after(wholeNode(line.shownEvent));
 }
 
 function wholeNode({ id, name, data, length }) {

@@ -104,10 +104,10 @@ class Gateway {
 
 /**
  * Starts a gateway. `redis` is what startRedis() gave, or a URL; `flags` are more flags; with `wait: false` it is not waited
- * for being ready.
+ * for being ready. `port` is for one that takes another's place.
  */
-export async function startGateway({ redis, flags = [], environment = {}, wait = true } = {}) {
-  const port = await freePort();
+export async function startGateway({ redis, flags = [], environment = {}, wait = true, port: chosenPort } = {}) {
+  const port = chosenPort ?? (await freePort());
   const args = ['serve', '--listen', `127.0.0.1:${port}`];
   if (redis) args.push('--redis-url', redis.url ?? redis);
   const process_ = startProcess(BINARY, [...args, '--drain-timeout', '300ms', ...flags], { environment: { ...CLEAN, ...environment } });
