@@ -51,6 +51,7 @@ static _Noreturn void become_server(const struct dev_redis *redis, pid_t keeper,
 
 static _Noreturn void keep_server(const struct dev_redis *redis, int lifeline, int report)
 {
+    prctl(PR_SET_NAME, "sluice-keeper");
     setpgid(0, 0); /* Ctrl-C in the terminal is for sluice, which needs its Redis until it has drained */
     be_silent();
     pid_t keeper = getpid();

@@ -23,7 +23,7 @@ static const char text[] =
     "  sluice [serve] [flags]         serve; the web page is at /, figures at /metrics\n"
     "      --config FILE              settings from a YAML file (or SLUICE_CONFIG=FILE)\n"
     "      --check                    say what is wrong with the settings, or what would run\n"
-    "      --dev                      with a private redis-server and a demo; nothing is kept\n"
+    "      --dev                      with a private redis-server, whatever redis_url says, and a demo\n"
     "  sluice publish CHANNEL PAYLOAD publish through a running gateway; PAYLOAD - is standard input, and "
     "what is\n"
     "                                 not JSON is sent as a JSON string\n"
