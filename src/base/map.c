@@ -39,24 +39,24 @@ static uint64_t rotate_left(uint64_t value, unsigned bits)
     return value << bits | value >> (64 - bits);
 }
 
-static void sip_round(uint64_t v[4])
+static void sip_round(uint64_t state[4])
 {
-    v[0] += v[1];
-    v[1] = rotate_left(v[1], 13) ^ v[0];
-    v[0] = rotate_left(v[0], 32);
-    v[2] += v[3];
-    v[3] = rotate_left(v[3], 16) ^ v[2];
-    v[0] += v[3];
-    v[3] = rotate_left(v[3], 21) ^ v[0];
-    v[2] += v[1];
-    v[1] = rotate_left(v[1], 17) ^ v[2];
-    v[2] = rotate_left(v[2], 32);
+    state[0] += state[1];
+    state[1] = rotate_left(state[1], 13) ^ state[0];
+    state[0] = rotate_left(state[0], 32);
+    state[2] += state[3];
+    state[3] = rotate_left(state[3], 16) ^ state[2];
+    state[0] += state[3];
+    state[3] = rotate_left(state[3], 21) ^ state[0];
+    state[2] += state[1];
+    state[1] = rotate_left(state[1], 17) ^ state[2];
+    state[2] = rotate_left(state[2], 32);
 }
 
 /* SipHash-1-3 (Aumasson, Bernstein): one round a word, three to finish. */
 static uint64_t hash_bytes(const uint64_t seed[2], const char *bytes, size_t length)
 {
-    uint64_t v[4] = {
+    uint64_t state[4] = {
         seed[0] ^ UINT64_C(0x736f6d6570736575),
         seed[1] ^ UINT64_C(0x646f72616e646f6d),
         seed[0] ^ UINT64_C(0x6c7967656e657261),
@@ -66,20 +66,20 @@ static uint64_t hash_bytes(const uint64_t seed[2], const char *bytes, size_t len
     uint64_t word;
     for (; length >= sizeof word; bytes += sizeof word, length -= sizeof word) {
         memcpy(&word, bytes, sizeof word);
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
+        state[3] ^= word;
+        sip_round(state);
+        state[0] ^= word;
     }
     for (size_t i = 0; i < length; i++)
         last |= (uint64_t)(unsigned char)bytes[i] << (8 * i);
-    v[3] ^= last;
-    sip_round(v);
-    v[0] ^= last;
-    v[2] ^= 0xff;
-    sip_round(v);
-    sip_round(v);
-    sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    state[3] ^= last;
+    sip_round(state);
+    state[0] ^= last;
+    state[2] ^= 0xff;
+    sip_round(state);
+    sip_round(state);
+    sip_round(state);
+    return state[0] ^ state[1] ^ state[2] ^ state[3];
 }
 
 static size_t entries_allowed(size_t slot_count)

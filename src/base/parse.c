@@ -61,7 +61,11 @@ bool parse_unsigned(const char *text, size_t length, uint64_t *ret_value)
 bool parse_duration_ms(const char *text, size_t length, uint64_t *ret_ms)
 {
     static const struct unit units[] = {
-        { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "m", 60 * 1000 }, { "h", 60 * 60 * 1000 },
+        { "ms", 1 },
+        { "s", 1000 },
+        { "", 1000 },
+        { "m", UINT64_C(60) * 1000 },
+        { "h", UINT64_C(60) * 60 * 1000 },
     };
     return parse_with_unit(text, length, units, sizeof units / sizeof units[0], ret_ms);
 }

@@ -1,8 +1,8 @@
 #include "metrics/process_usage.h"
 
 #include <dirent.h>
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -16,17 +16,18 @@ static double read_cpu_seconds(void)
     return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
+/* The first two numbers of /proc/self/statm are the pages mapped and the pages in memory (proc(5)). */
 static void read_memory(struct process_usage *usage)
 {
-    uint64_t virtual_pages = 0;
-    uint64_t resident_pages = 0;
+    char line[128];
     FILE *file = fopen("/proc/self/statm", "re");
     if (!file)
         return;
-    if (fscanf(file, "%" SCNu64 " %" SCNu64, &virtual_pages, &resident_pages) == 2) {
+    if (fgets(line, sizeof line, file)) {
         uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-        usage->virtual_bytes = virtual_pages * page_bytes;
-        usage->resident_bytes = resident_pages * page_bytes;
+        char *next;
+        usage->virtual_bytes = strtoull(line, &next, 10) * page_bytes;
+        usage->resident_bytes = strtoull(next, NULL, 10) * page_bytes;
     }
     fclose(file);
 }
