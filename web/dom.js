@@ -33,16 +33,25 @@ export function setAttribute(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
-/** Calls `work` once in the next frame, however often it is asked to; background tabs get no frames, so they do no work. */
-export function oncePerFrame(work) {
-  let asked = false;
-  return () => {
-    if (asked) return;
-    asked = true;
-    requestAnimationFrame(() => {
-      asked = false;
+/**
+ * Calls `work` once in the next frame, however often it is asked to, and not sooner than `spacingMs` after the last time.
+ * Background tabs get no frames, so they do no work.
+ */
+export function oncePerFrame(work, spacingMs = 0) {
+  let isAsked = false;
+  let last = -Infinity;
+  const run = () =>
+    requestAnimationFrame((now) => {
+      isAsked = false;
+      last = now;
       work();
     });
+  return () => {
+    if (isAsked) return;
+    isAsked = true;
+    const early = spacingMs - (performance.now() - last);
+    if (early > 0) setTimeout(run, early);
+    else run();
   };
 }
 

@@ -1,4 +1,4 @@
-// The console's list of events: at most 500 rows, drawn once per frame however fast events come, with the JSON of an event laid out
+// The console's list of events: at most 500 rows, drawn some times a second however fast events come, with the JSON of an event laid out
 // only when its row is opened. A row is one line of text with its columns padded: a grid of clipped cells, or <details>, costs
 // several times as much to lay out.
 
@@ -8,6 +8,7 @@ import { formatBytes, formatClock, formatCount, NOTHING } from './format.js';
 const ROWS_MAX = 500;
 const PREVIEW_LENGTH = 240;
 const KEPT_LENGTH = 64 * 1024; // characters of one event's data: 500 rows of a megabyte each would be too much for a tab
+const DRAW_SPACING_MS = 80; // each drawing paints what is in sight anew: twelve a second look live, sixty would cost five times as much
 const FOLLOW_DISTANCE_PX = 24;
 const ID_WIDTH = 14;
 const NAME_WIDTH = 12;
@@ -20,7 +21,7 @@ export class EventLog {
   #paused = false;
   #missedWhilePaused = 0;
   #isFollowing = true;
-  #draw = oncePerFrame(() => this.#drawNew());
+  #draw = oncePerFrame(() => this.#drawNew(), DRAW_SPACING_MS);
 
   constructor() {
     this.#list.addEventListener('keydown', (event) => this.#takeKey(event));

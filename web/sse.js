@@ -155,6 +155,8 @@ export class EventStream {
   /** One connection from its request to its end; resolves to what comes next. */
   async #connect(stopped) {
     const connection = new AbortController();
+    const stop = () => connection.abort();
+    stopped.addEventListener('abort', stop);
     let heardAt = Date.now();
     const watch = setInterval(() => {
       if (Date.now() - heardAt > SILENCE_MAX_MS) connection.abort(new Error('Nothing came for 45 s, not even a heartbeat.'));
@@ -163,7 +165,7 @@ export class EventStream {
       const response = await fetch(this.#url, {
         headers: this.#headers(),
         cache: 'no-store',
-        signal: AbortSignal.any([stopped, connection.signal]),
+        signal: connection.signal,
       });
       const refusal = await this.#refusal(response);
       if (refusal) return refusal;
@@ -186,6 +188,7 @@ export class EventStream {
       return { state: 'waiting', delayMs: this.#backoffMs() };
     } finally {
       clearInterval(watch);
+      stopped.removeEventListener('abort', stop);
       connection.abort(); // lets go of a body that was not read to its end
     }
   }

@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readPayload } from '../../web/batch_payload.js';
+import { webModule } from './web_module.mjs';
+
+const { readPayload } = await webModule('batch_payload.js');
 
 const percent = (payload) => readPayload(payload).percent;
 

@@ -4,8 +4,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import { describe, test } from 'node:test';
-import { EventParser, EventStream } from '../../web/sse.js';
 import { until } from '../support/wait.mjs';
+import { webModule } from './web_module.mjs';
+
+const { EventParser, EventStream } = await webModule('sse.js');
 
 const encoder = new TextEncoder();
 
