@@ -1,6 +1,7 @@
 /*
- * The front door: libmicrohttpd parses requests and answers the ordinary ones; a stream's socket is duplicated once its response
- * head is out and handed to the hub, and libmicrohttpd forgets the connection. Everything runs on the event loop.
+ * The front door: libmicrohttpd parses requests and answers the ordinary ones; a stream's socket is
+ * duplicated once its response head is out and handed to the hub, and libmicrohttpd forgets the connection.
+ * Everything runs on the event loop.
  */
 #pragma once
 
@@ -44,8 +45,10 @@ struct front_services {
     struct log *log;
 };
 
-/* NULL with *ret_problem set to a sentence (address in use, bad address, no memory). The sentence is freed by the caller. */
-struct front *front_create(const struct front_options *options, const struct front_services *services, char **ret_problem);
+/* NULL with *ret_problem set to a sentence (address in use, bad address, no memory). The sentence is freed by
+ * the caller. */
+struct front *front_create(const struct front_options *options, const struct front_services *services,
+                           char **ret_problem);
 
 /* Answers requests that still wait with 503 first. */
 void front_destroy(struct front *front);

@@ -1,0 +1,192 @@
+/* GET, PUT and DELETE /batches/<id>: the snapshot of a batch. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "front/batch_name.h"
+#include "front/endpoint.h"
+#include "front/etag.h"
+#include "front/front_state.h"
+#include "front/json_text.h"
+
+static void answer_unavailable(struct exchange *exchange)
+{
+    exchange_answer_problem(exchange, 503, "Redis does not answer. Try again later.");
+}
+
+static struct snapshot_cache *cache_of(const struct exchange *exchange)
+{
+    return exchange->front->services.cache;
+}
+
+static void cancel_read(struct exchange *exchange)
+{
+    snapshot_cache_cancel(cache_of(exchange), exchange->route.name.bytes, exchange->route.name.length,
+                          exchange);
+}
+
+/* --- GET
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void answer_found(struct exchange *exchange, const struct snapshot *snapshot)
+{
+    struct response *response = &exchange->response;
+    char etag[ETAG_LENGTH_MAX];
+    etag_format(snapshot->etag, etag);
+    response_add_header(response, "ETag", "%s", etag);
+    response_add_header(response, "Cache-Control", "no-cache");
+    response_add_header(response, "X-Cache", "%s", snapshot->hit ? "HIT" : "MISS");
+    response_add_header(response, "Age", "%" PRIu64, snapshot->age_ms / 1000);
+    if (etag_matches(exchange->request.headers[HEADER_IF_NONE_MATCH], etag)) {
+        response->status = 304;
+    } else {
+        struct buffer body = { 0 };
+        buffer_append(&body, snapshot->bytes, snapshot->length);
+        response_set_json(response, 200, &body);
+    }
+    exchange_answer(exchange);
+}
+
+static void on_read(void *context, enum snapshot_status status, const struct snapshot *snapshot)
+{
+    struct exchange *exchange = context;
+    switch (status) {
+    case SNAPSHOT_FOUND:
+        answer_found(exchange, snapshot);
+        break;
+    case SNAPSHOT_ABSENT:
+        exchange_answer_problem(exchange, 404, "There is no snapshot of this batch.");
+        break;
+    case SNAPSHOT_UNAVAILABLE:
+        answer_unavailable(exchange);
+        break;
+    }
+}
+
+static void read_batch(struct exchange *exchange, struct text id)
+{
+    /* The answer may come inside the call; exchange_wait() does nothing then. */
+    if (snapshot_cache_read(cache_of(exchange), id.bytes, id.length, 0, true, clock_now_ms(), on_read,
+                            exchange))
+        exchange_wait(exchange, NULL, cancel_read);
+    else
+        exchange_answer_problem(exchange, 503, "Memory is short. Try again later.");
+}
+
+/* --- PUT
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static void on_stored(void *context, enum snapshot_status status, const struct snapshot *snapshot)
+{
+    struct exchange *exchange = context;
+    if (status != SNAPSHOT_FOUND) {
+        answer_unavailable(exchange);
+        return;
+    }
+    exchange->front->services.metrics->events_published++;
+    char etag[ETAG_LENGTH_MAX];
+    etag_format(snapshot->etag, etag);
+    response_add_header(&exchange->response, "ETag", "%s", etag);
+
+    struct buffer body = { 0 };
+    buffer_append_text(&body, "{\"batchId\":");
+    buffer_append_json_string(&body, exchange->route.name.bytes, exchange->route.name.length);
+    buffer_append_text(&body, ",\"stored\":true}");
+    response_set_json(&exchange->response, 200, &body);
+    exchange_answer(exchange);
+}
+
+static void store_batch(struct exchange *exchange, struct text id)
+{
+    struct text body = text_of(exchange->body.data, exchange->body.size);
+    struct problem problem;
+    if (!json_text_check(body, &problem)) {
+        exchange_answer_problem(exchange, problem.status, "%s", problem.detail);
+        return;
+    }
+    struct buffer value = { 0 };
+    json_text_append_compact(&value, body);
+    if (!value.failed && json_text_kind(text_of(value.data, value.size)) != JSON_KIND_OBJECT)
+        exchange_answer_problem(exchange, 422, "A snapshot is a JSON object.");
+    else if (!value.failed && snapshot_cache_store(cache_of(exchange), id.bytes, id.length, value.data,
+                                                   value.size, clock_now_ms(), on_stored, exchange))
+        exchange_wait(exchange, NULL, cancel_read);
+    else
+        exchange_answer_problem(exchange, 503, "Memory is short. Try again later.");
+    buffer_free(&value);
+}
+
+/* --- DELETE
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* A command cannot be called off, so its answer comes to this, which outlives the exchange if need be. */
+struct deletion {
+    struct exchange *exchange; /* NULL: nobody waits any more */
+};
+
+static void cancel_deletion(struct exchange *exchange)
+{
+    struct deletion *deletion = exchange->operation;
+    deletion->exchange = NULL;
+}
+
+static void on_deleted(void *context, enum commands_status status, const struct reply *reply)
+{
+    (void)reply;
+    struct deletion *deletion = context;
+    struct exchange *exchange = deletion->exchange;
+    free(deletion);
+    if (!exchange)
+        return;
+    if (status != COMMANDS_OK) {
+        answer_unavailable(exchange);
+        return;
+    }
+    /* A read that came while Redis was deleting may have put the old snapshot back. */
+    snapshot_cache_drop(cache_of(exchange), exchange->route.name.bytes, exchange->route.name.length);
+    exchange->response.status = 204;
+    exchange_answer(exchange);
+}
+
+static bool send_deletion(struct exchange *exchange, struct text id, struct deletion *deletion)
+{
+    struct buffer key = { 0 };
+    buffer_append_text(&key, BATCH_KEY);
+    buffer_append(&key, id.bytes, id.length);
+    const char *arguments[] = { "DEL", key.data };
+    const size_t lengths[] = { strlen("DEL"), key.size };
+    const struct command command = { .count = 2, .arguments = arguments, .lengths = lengths };
+    bool sent =
+        !key.failed && commands_send(exchange->front->services.commands, &command, 1, on_deleted, deletion);
+    buffer_free(&key);
+    return sent;
+}
+
+static void delete_batch(struct exchange *exchange, struct text id)
+{
+    struct deletion *deletion = malloc(sizeof(*deletion));
+    if (deletion)
+        deletion->exchange = exchange;
+    snapshot_cache_drop(cache_of(exchange), id.bytes, id.length);
+    if (deletion && send_deletion(exchange, id, deletion)) {
+        exchange_wait(exchange, deletion, cancel_deletion);
+        return;
+    }
+    free(deletion);
+    exchange_answer_problem(exchange, 503, "Memory is short. Try again later.");
+}
+
+void endpoint_batch(struct exchange *exchange)
+{
+    struct text id = exchange->route.name;
+    if (!batch_name_check(exchange, id))
+        return;
+    if (exchange->request.method == METHOD_PUT)
+        store_batch(exchange, id);
+    else if (exchange->request.method == METHOD_DELETE)
+        delete_batch(exchange, id);
+    else
+        read_batch(exchange, id);
+}

@@ -1,0 +1,163 @@
+#include "front/front.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "front/connection.h"
+#include "front/exchange.h"
+#include "front/front_state.h"
+
+/* Turns that answers of the last moment get to leave in. */
+#define LAST_RUNS 8
+
+/* --- connections
+ * ------------------------------------------------------------------------------------------------- */
+
+static void on_deadline(void *context, struct deadline *deadline, enum deadline_phase phase)
+{
+    struct front *front = context;
+    struct connection *connection = LIST_OWNER(deadline, struct connection, deadline);
+    if (phase != DEADLINE_IDLE)
+        front->services.metrics->http_timeouts++;
+    /* The library sees the end of the connection and closes it. */
+    shutdown(connection->descriptor, SHUT_RDWR);
+}
+
+static void open_connection(struct front *front, struct MHD_Connection *mhd, void **slot)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct connection *connection = calloc(1, sizeof(*connection));
+    *slot = connection;
+    front->connection_count++;
+    front->services.metrics->http_connections = front->connection_count;
+    if (!connection) {
+        /* Its requests will find no connection and be dropped. */
+        shutdown(info->connect_fd, SHUT_RDWR);
+        return;
+    }
+    connection->descriptor = info->connect_fd;
+    deadline_arm(front->deadlines, &connection->deadline, DEADLINE_HEAD, clock_now_ms());
+}
+
+static void close_connection(struct front *front, struct connection *connection)
+{
+    if (connection) {
+        deadline_disarm(&connection->deadline);
+        if (connection->lingers)
+            lingering_take(front->lingering, connection->descriptor);
+        free(connection);
+    }
+    front->connection_count--;
+    front->services.metrics->http_connections = front->connection_count;
+    if (front->listener && front->connection_count < front->options.connections_max)
+        listener_resume(front->listener);
+}
+
+static void on_connection(void *context, struct MHD_Connection *mhd, void **slot,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct front *front = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        open_connection(front, mhd, slot);
+    } else {
+        close_connection(front, *slot);
+        *slot = NULL;
+    }
+}
+
+static bool on_accepted(void *context, int descriptor, const struct sockaddr *address, socklen_t length)
+{
+    struct front *front = context;
+    server_add(front->server, descriptor, address, length);
+    return front->connection_count < front->options.connections_max;
+}
+
+/* --- life
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void apply_durations(struct front *front)
+{
+    const struct front_options *options = &front->options;
+    deadlines_set_duration(front->deadlines, DEADLINE_HEAD, options->head_timeout_ms);
+    deadlines_set_duration(front->deadlines, DEADLINE_BODY, options->body_timeout_ms);
+    deadlines_set_duration(front->deadlines, DEADLINE_RESPONSE, options->body_timeout_ms);
+    deadlines_set_duration(front->deadlines, DEADLINE_IDLE, options->keepalive_timeout_ms);
+}
+
+struct front *front_create(const struct front_options *options, const struct front_services *services,
+                           char **ret_problem)
+{
+    *ret_problem = NULL;
+    struct front *front = calloc(1, sizeof(*front));
+    if (front) {
+        front->options = *options;
+        front->services = *services;
+        list_init(&front->exchanges);
+        const struct server_handlers handlers = {
+            .on_request_line = exchange_on_request_line,
+            .on_request = exchange_on_request,
+            .on_completed = exchange_on_completed,
+            .on_connection = on_connection,
+            .context = front,
+        };
+        front->deadlines = deadlines_create(services->base, on_deadline, front);
+        front->lingering = lingering_create(services->base);
+        front->server = server_create(services->base, &handlers, services->log);
+    }
+    if (front && front->deadlines && front->lingering && front->server) {
+        apply_durations(front);
+        front->listener = listener_create(services->base, options->listen, on_accepted, front,
+                                          services->metrics, services->log, ret_problem);
+        if (front->listener)
+            return front;
+    }
+    front_destroy(front);
+    if (!*ret_problem)
+        *ret_problem = strdup("the HTTP server cannot start: memory or descriptors are short");
+    return NULL;
+}
+
+void front_destroy(struct front *front)
+{
+    if (!front)
+        return;
+    front_drain(front);
+    for (struct list *node = front->exchanges.next; node != &front->exchanges; node = node->next)
+        exchange_call_off(LIST_OWNER(node, struct exchange, node));
+    for (int i = 0; front->server && front->exchange_count > 0 && i < LAST_RUNS; i++)
+        server_run(front->server);
+    server_destroy(front->server);
+    deadlines_destroy(front->deadlines);
+    lingering_destroy(front->lingering);
+    free(front);
+}
+
+void front_set_options(struct front *front, const struct front_options *options)
+{
+    const char *listen = front->options.listen;
+    front->options = *options;
+    front->options.listen = listen;
+    apply_durations(front);
+    if (front->listener && front->connection_count < options->connections_max)
+        listener_resume(front->listener);
+}
+
+void front_drain(struct front *front)
+{
+    front->draining = true;
+    listener_destroy(front->listener);
+    front->listener = NULL;
+}
+
+size_t front_request_count(const struct front *front)
+{
+    return front->exchange_count;
+}
+
+uint16_t front_port(const struct front *front)
+{
+    return front->listener ? listener_port(front->listener) : 0;
+}

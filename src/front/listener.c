@@ -1,0 +1,245 @@
+#include "front/listener.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "front/address.h"
+
+#define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
+
+/* Connections taken in one turn of the loop; then the others have their turn. */
+#define ACCEPTS_PER_TURN 128
+
+/* How long accepting rests when there are no descriptors. */
+#define PAUSE_MS 100
+
+struct listener {
+    int descriptor;
+    struct address address;
+    struct event *readable;
+    struct event *pause_timer;
+    listener_accepted *accepted;
+    void *context;
+    struct metrics *metrics;
+    struct log *log;
+    struct log_limiter limiter;
+    bool has_room;
+};
+
+static bool is_out_of_resources(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void pause_accepting(struct listener *listener, int error)
+{
+    const struct log_field fields[] = { LOG_TEXT("problem", strerror(error)) };
+    listener->metrics->accept_pauses++;
+    log_event_limited(listener->log, &listener->limiter, LOG_LEVEL_WARN,
+                      "accepting pauses; raise the limit of open files (ulimit -n)", fields, 1);
+    struct timeval wait = { .tv_usec = PAUSE_MS * 1000 };
+    event_del(listener->readable);
+    evtimer_add(listener->pause_timer, &wait);
+}
+
+static void on_pause_over(evutil_socket_t descriptor, short events, void *context)
+{
+    (void)descriptor;
+    (void)events;
+    struct listener *listener = context;
+    if (listener->has_room)
+        event_add(listener->readable, NULL);
+}
+
+static void on_readable(evutil_socket_t descriptor, short events, void *context)
+{
+    (void)events;
+    struct listener *listener = context;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        struct sockaddr_storage address = { 0 };
+        socklen_t length = sizeof(address);
+        int accepted =
+            accept4(descriptor, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (accepted < 0) {
+            if (is_out_of_resources(errno))
+                pause_accepting(listener, errno);
+            else if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO)
+                continue;
+            return;
+        }
+        /* The peer of a unix socket has no name; its family says all. */
+        if (length < sizeof(sa_family_t))
+            length = sizeof(sa_family_t);
+        if (!listener->accepted(listener->context, accepted, (struct sockaddr *)&address, length)) {
+            listener->has_room = false;
+            event_del(listener->readable);
+            return;
+        }
+    }
+}
+
+static bool bind_and_listen(int descriptor, const struct sockaddr *address, socklen_t length)
+{
+    const int on = 1;
+    const int off = 0;
+    if (address->sa_family == AF_INET6)
+        setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    return bind(descriptor, address, length) == 0 && listen(descriptor, BACKLOG) == 0;
+}
+
+/* A socket file that nobody listens on was left behind by a process that ended badly. */
+static void remove_stale_socket(const struct sockaddr_un *address)
+{
+    struct stat status;
+    if (lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
+        return;
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe < 0)
+        return;
+    if (connect(probe, (const struct sockaddr *)address, sizeof(*address)) != 0 && errno == ECONNREFUSED)
+        unlink(address->sun_path);
+    close(probe);
+}
+
+static int open_unix(const struct address *address)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    memcpy(name.sun_path, address->host, strlen(address->host) + 1);
+    remove_stale_socket(&name);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor >= 0 && !bind_and_listen(descriptor, (const struct sockaddr *)&name, sizeof(name))) {
+        int error = errno;
+        close(descriptor);
+        errno = error;
+        return -1;
+    }
+    return descriptor;
+}
+
+/* The first of the host's addresses that can be listened on. `*ret_reason` stays NULL where errno says it. */
+static int open_internet(const struct address *address, const char **ret_reason)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+    struct addrinfo *found = NULL;
+    /* `::` takes IPv4 as well; where there is no IPv6, the loop below comes to 0.0.0.0. */
+    if (!*address->host)
+        hints.ai_family = AF_INET6;
+    int failure = getaddrinfo(*address->host ? address->host : NULL, address->port, &hints, &found);
+    int descriptor = -1;
+    int error = EADDRNOTAVAIL;
+    for (struct addrinfo *entry = found; failure == 0 && entry && descriptor < 0; entry = entry->ai_next) {
+        descriptor = socket(entry->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (descriptor >= 0 && bind_and_listen(descriptor, entry->ai_addr, entry->ai_addrlen))
+            break;
+        error = errno;
+        if (descriptor >= 0)
+            close(descriptor);
+        descriptor = -1;
+    }
+    if (failure == 0)
+        freeaddrinfo(found);
+    else
+        *ret_reason = gai_strerror(failure);
+    errno = error;
+    return descriptor;
+}
+
+static int open_socket(const struct address *address, const char **ret_reason)
+{
+    if (address->is_unix)
+        return open_unix(address);
+    int descriptor = open_internet(address, ret_reason);
+    if (descriptor < 0 && !*address->host && errno == EAFNOSUPPORT) {
+        struct address everywhere = *address;
+        memcpy(everywhere.host, "0.0.0.0", sizeof("0.0.0.0"));
+        descriptor = open_internet(&everywhere, ret_reason);
+    }
+    return descriptor;
+}
+
+static char *make_problem(const char *address, const char *reason)
+{
+    char *problem = NULL;
+    if (asprintf(&problem, "cannot listen on %s: %s", address, reason) < 0)
+        return NULL;
+    return problem;
+}
+
+struct listener *listener_create(struct event_base *base, const char *address, listener_accepted *accepted,
+                                 void *context, struct metrics *metrics, struct log *log, char **ret_problem)
+{
+    const char *reason = NULL;
+    struct listener *listener = calloc(1, sizeof(*listener));
+    if (!listener) {
+        *ret_problem = make_problem(address, "memory is short");
+        return NULL;
+    }
+    *listener = (struct listener){ .descriptor = -1,
+                                   .accepted = accepted,
+                                   .context = context,
+                                   .metrics = metrics,
+                                   .log = log,
+                                   .has_room = true };
+    if (address_parse(address, &listener->address, &reason)) {
+        listener->descriptor = open_socket(&listener->address, &reason);
+        if (listener->descriptor < 0 && !reason)
+            reason = strerror(errno);
+    }
+    if (listener->descriptor >= 0) {
+        listener->readable =
+            event_new(base, listener->descriptor, EV_READ | EV_PERSIST, on_readable, listener);
+        listener->pause_timer = evtimer_new(base, on_pause_over, listener);
+        if (listener->readable && listener->pause_timer && event_add(listener->readable, NULL) == 0)
+            return listener;
+        reason = "the event loop takes no more";
+    }
+    *ret_problem = make_problem(address, reason);
+    listener_destroy(listener);
+    return NULL;
+}
+
+void listener_destroy(struct listener *listener)
+{
+    if (!listener)
+        return;
+    if (listener->readable)
+        event_free(listener->readable);
+    if (listener->pause_timer)
+        event_free(listener->pause_timer);
+    if (listener->descriptor >= 0) {
+        if (listener->address.is_unix)
+            unlink(listener->address.host);
+        close(listener->descriptor);
+    }
+    free(listener);
+}
+
+void listener_resume(struct listener *listener)
+{
+    if (listener->has_room)
+        return;
+    listener->has_room = true;
+    if (!evtimer_pending(listener->pause_timer, NULL))
+        event_add(listener->readable, NULL);
+}
+
+uint16_t listener_port(const struct listener *listener)
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t length = sizeof(address);
+    if (getsockname(listener->descriptor, (struct sockaddr *)&address, &length) != 0)
+        return 0;
+    if (address.ss_family == AF_INET)
+        return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    if (address.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return 0;
+}

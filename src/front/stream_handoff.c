@@ -1,0 +1,117 @@
+#include "front/stream_handoff.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "front/connection.h"
+#include "front/front_state.h"
+#include "wire/sse.h"
+
+#define REFUSED_RETRY_MS_MIN 10000
+#define REFUSED_RETRY_MS_MAX 60000
+
+/* The library wants a buffer for content; ours never has any. */
+#define CONTENT_BUFFER_BYTES 1
+
+static ssize_t hand_over(void *context, uint64_t position, char *bytes, size_t bytes_max)
+{
+    (void)position;
+    (void)bytes;
+    (void)bytes_max;
+    struct exchange *exchange = context;
+    struct front *front = exchange->front;
+    struct hub *hub = front->services.hub;
+    struct subscriber *subscriber = exchange->subscriber;
+    exchange->subscriber = NULL;
+
+    int descriptor = fcntl(exchange->connection->descriptor, F_DUPFD_CLOEXEC, 3);
+    /* Without a descriptor the client sees the end, and comes back by itself. */
+    if (descriptor < 0)
+        hub_abandon(hub, subscriber);
+    else
+        hub_attach(hub, subscriber, descriptor);
+
+    /*
+     * The library looks at a connection that ended here only when it is the last in its list of timeouts, so
+     * one idle neighbour would keep it, and its descriptor, for ever. Connections with a timeout of their own
+     * stand in a list that every run looks through: put it there, and have another run.
+     */
+    MHD_set_connection_option(exchange->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
+    server_wake(front->server);
+    return descriptor < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+struct MHD_Response *stream_make_response(struct exchange *exchange)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, CONTENT_BUFFER_BYTES, hand_over, exchange, NULL);
+    if (!response)
+        return NULL;
+    /* The body ends with the connection: no chunks, which the hub would have to write. */
+    if (MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END) == MHD_YES)
+        return response;
+    MHD_destroy_response(response);
+    return NULL;
+}
+
+static void set_stream_head(struct response *response)
+{
+    response->status = 200;
+    response->content_type = "text/event-stream; charset=utf-8";
+    response_add_header(response, "Cache-Control", "no-store, no-transform");
+    response_add_header(response, "X-Accel-Buffering", "no");
+}
+
+static void refuse(struct exchange *exchange, const char *reason)
+{
+    struct buffer data = { 0 };
+    buffer_printf(&data, "{\"reason\":\"%s\"}", reason);
+    struct sse_event event = {
+        .name = "refused", .name_length = strlen("refused"), .data = data.data, .data_length = data.size
+    };
+    sse_append_retry(&exchange->response.body, random_between(REFUSED_RETRY_MS_MIN, REFUSED_RETRY_MS_MAX));
+    sse_append_event(&exchange->response.body, &event);
+    buffer_free(&data);
+    set_stream_head(&exchange->response);
+    exchange_answer(exchange);
+}
+
+void stream_open(struct exchange *exchange, const struct stream_request *request)
+{
+    /* A HEAD asks what a GET would answer, and subscribes to nothing. */
+    enum hub_open_status status = HUB_OPEN_OK;
+    if (exchange->request.method != METHOD_HEAD)
+        status = hub_open(exchange->front->services.hub, request, &exchange->subscriber);
+    switch (status) {
+    case HUB_OPEN_OK:
+        exchange->is_stream = true;
+        set_stream_head(&exchange->response);
+        exchange_answer(exchange);
+        break;
+    case HUB_OPEN_FULL:
+        refuse(exchange, "full");
+        break;
+    case HUB_OPEN_DRAINING:
+        refuse(exchange, "draining");
+        break;
+    case HUB_OPEN_NO_MEMORY:
+        refuse(exchange, "no-memory");
+        break;
+    }
+}
+
+void stream_read_cursor(const struct request *request, struct stream_request *ret_stream)
+{
+    static const char *const parameters[] = { "lastEventId", "last_event_id", "Last-Event-ID" };
+    struct text id = request->headers[HEADER_LAST_EVENT_ID];
+    for (size_t i = 0; id.length == 0 && i < sizeof(parameters) / sizeof(parameters[0]); i++)
+        id = request_parameter(request, parameters[i]);
+
+    if (id.length == 0)
+        ret_stream->resume = RESUME_NONE;
+    else if (cursor_parse(id.bytes, id.length, &ret_stream->cursor))
+        ret_stream->resume = RESUME_CURSOR;
+    else
+        ret_stream->resume = RESUME_UNKNOWN;
+}
