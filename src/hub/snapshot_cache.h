@@ -6,17 +6,23 @@
  * through the feed: a read is `MULTI, GET key, PUBLISH <fence> <token>, EXEC`, and the place of the fence in
  * the feed is when the read happened.
  *
- *            read                    fence and reply both here
- *   EMPTY ─────────▶ LOADING ──────────────────────────────────────────▶ VALID
- *     ▲               │   ▲                                               │  │ live message: value replaced,
- * stays VALID │ failed        │   └─ invalidated behind the fence: load again     │  └ not tracked any more:
- * load again, serve meanwhile └───────────────┴────────────────────── invalidated, TTL over ──────┘
+ *            read                 fence and reply both here
+ *   EMPTY ─────────▶ LOADING ──────────────────────────────▶ VALID
+ *     ▲               │   ▲                                 │  │ live message: value replaced, stays VALID
+ *     │ failed        │   └─ invalidated behind the fence:  │  └ not tracked any more: load again, serve
+ *     │               │      load again                     │    meanwhile
+ *     └───────────────┴───────── invalidated, TTL over ─────┘
  *
- * What a finished load makes of a reply R read at fence F, when the newest live message L was at sequence S:
- *   S > F ............................ L: it is newer than the read
- *   R is nil .......................... L while its TTL lasts, else absent
- *   R is what the last read found and nothing invalidated it since ... L: published after R was set
- *   otherwise ......................... R
+ * What a finished load makes of a reply R read at fence F, when the newest live message L, not invalidated
+ * since, was at sequence S:
+ *   S > F ................. L: it is newer than the read
+ *   R is nil .............. L while its TTL lasts, else absent
+ *   R was known before L .. L: it was published after R was set; known are earlier messages and replies
+ *   R is something else ... R; but if a reader has been given L already, L for a second more: nobody is to
+ * see a step back while a worker is between its PUBLISH and its SET
+ *
+ * An invalidation forgets L: what the key says afterwards is newer (nil: deleted, or its TTL is over). A
+ * reply overtaken by an invalidation behind its fence says nothing. Absence is known for a second at most.
  *
  * Times are passed in (monotonic milliseconds), so tests own the clock.
  */
@@ -56,10 +62,14 @@ struct snapshot {
     enum payload_kind kind;
 };
 
+/*
+ * `snapshot` is NULL unless FOUND, and reflects every message and invalidation that the cache has been told
+ * of. Never called inside snapshot_cache_live() or snapshot_cache_invalidated(). May call the cache back.
+ */
 typedef void snapshot_ready(void *context, enum snapshot_status status, const struct snapshot *snapshot);
 
-/* What the cache asks for; bound by the gateway. Every load is answered by snapshot_cache_loaded(), later,
- * never inside the call. */
+/* What the cache asks for; bound by the gateway. False: it cannot be sent. Every load is answered by
+ * snapshot_cache_loaded(), later, never inside the call. */
 struct snapshot_source {
     /* MULTI, [SET key value PX ttl [NX]], [PUBLISH batch:<id> value], GET key, PUBLISH fence token, EXEC.
      * Value NULL: no SET. */
@@ -91,7 +101,8 @@ void snapshot_cache_cancel(struct snapshot_cache *cache, const char *id, size_t 
 bool snapshot_cache_store(struct snapshot_cache *cache, const char *id, size_t id_length, const char *value,
                           size_t value_length, uint64_t now_ms, snapshot_ready *ready, void *context);
 
-/* Forgets the process's copy at once (DELETE; the caller deletes the Redis key). */
+/* Forgets the process's copy at once (DELETE; the caller deletes the Redis key, and drops again when that is
+ * done: a read sent before may end in between). */
 void snapshot_cache_drop(struct snapshot_cache *cache, const char *id, size_t id_length);
 
 /* Answers of the source. `tracked`: Redis will tell us when the key changes. `fenced`: a fence was sent and
@@ -110,8 +121,8 @@ void snapshot_cache_live(struct snapshot_cache *cache, const char *id, size_t id
 void snapshot_cache_invalidated(struct snapshot_cache *cache, const char *id, size_t id_length,
                                 uint64_t sequence);
 
-/* The feed is lost: nothing is tracked any more; values serve plain GETs until their TTL. Loads that wait for
- * a fence end unfenced. */
+/* The feed is lost, or the commands' connection, and with it what Redis tracks for us: values serve plain
+ * GETs until their TTL. Loads that wait for a fence end unfenced. */
 void snapshot_cache_feed_down(struct snapshot_cache *cache, uint64_t now_ms);
 /* The feed is back: everything may have changed unseen, so everything but loads in flight is dropped. */
 void snapshot_cache_feed_up(struct snapshot_cache *cache);
