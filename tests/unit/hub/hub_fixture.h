@@ -100,6 +100,7 @@ static inline void fixture_open(struct fixture *fixture, const struct hub_option
     struct hub_source hub_source = { fixture_subscribe, fixture_unsubscribe, fixture };
     fixture->hub = hub_create(fixture->base, options, &hub_source, fixture->cache, fixture->metrics, NULL);
     cr_assert_not_null(fixture->hub);
+    snapshot_cache_feed_up(fixture->cache);
     hub_feed_up(fixture->hub);
 }
 
