@@ -1,8 +1,9 @@
 // The machine a benchmark runs on: which cores take what, and what it says about itself in the report.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
+import { until } from '../support/wait.mjs';
 
 function text(path) {
   try {
@@ -41,12 +42,22 @@ export function pin(pid, core) {
 
 /**
  * The command that runs `command` on a core, with as many descriptors as the hard limit gives, and dies with this process even when
- * that is killed without warning. Root may also go before whatever else the machine is doing.
+ * that is killed without warning. A session of its own is a scheduling group of its own, for prefer().
  */
 export function wrapped(command, core) {
   const pinned = core === undefined ? [] : ['taskset', '-c', String(core)];
-  const first = process.getuid() === 0 ? ['nice', '-n', '-15'] : [];
-  return ['setpriv', '--pdeathsig', 'KILL', 'prlimit', `--nofile=${hardDescriptorLimit()}`, ...first, ...pinned, ...command];
+  return ['setsid', 'setpriv', '--pdeathsig', 'KILL', 'prlimit', `--nofile=${hardDescriptorLimit()}`, ...pinned, ...command];
+}
+
+/** Lets a wrapped process go before whatever else the machine is doing, where this process may decide that (root may). */
+export async function prefer(pid) {
+  const leadsItsSession = () => Number(text(`/proc/${pid}/stat`).split(') ')[1]?.split(' ')[3]) === pid;
+  try {
+    await until('a session of its own', leadsItsSession, 500);
+    writeFileSync(`/proc/${pid}/autogroup`, '-15');
+  } catch {
+    // then it shares the machine like everybody
+  }
 }
 
 function hardDescriptorLimit() {

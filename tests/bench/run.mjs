@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { freePort, makeFolder, removeFolder, startProcess } from '../support/processes.mjs';
 import { until, within } from '../support/wait.mjs';
-import { describeMachine, pickCores, pin, wrapped } from './machine.mjs';
+import { describeMachine, pickCores, pin, prefer, wrapped } from './machine.mjs';
 import { judge, markdown } from './report.mjs';
 import { scenarios } from './scenarios.mjs';
 import { CLEAN_ENVIRONMENT, loadTargets } from './targets.mjs';
@@ -62,6 +62,7 @@ async function startRedis(folder, core) {
   const [program, ...words] = wrapped(['redis-server', ...args.map(String)], core);
   const redis = startProcess(program, words);
   await redis.sees(/ready to accept connections/i);
+  await prefer(redis.pid);
   return { redis, redisSocket, redisPort };
 }
 
@@ -77,6 +78,7 @@ async function withServer(target, place, core, use) {
   ended.catch(() => {});
   try {
     await Promise.race([until(`${target.name} is ready`, () => target.isReady(port), 10000), ended]);
+    await prefer(server.pid);
     return await Promise.race([use({ ...place, port, pid: server.pid }), ended]);
   } finally {
     server.kill('SIGKILL');
@@ -90,6 +92,7 @@ async function runLoad(target, options, { port, pid, redisSocket, build }, core)
   const [program, ...words] = wrapped([`${build}/tests/bench/load`, '--server', `127.0.0.1:${port}`, '--redis', `unix:${redisSocket}`,
     '--server-pid', String(pid), '--path', target.path, '--joined-by', target.joinedBy, '--time-limit-s', String(LOAD_SECONDS_MAX), ...flags], core);
   const load = startProcess(program, words);
+  prefer(load.pid);
   const { code, signal } = await within((LOAD_SECONDS_MAX + 5) * 1000, 'end of the load generator', load.exited);
   if (code !== 0) throw new Error(`load ended with ${code ?? signal}: ${load.output.slice(-500).trim()}`);
   return JSON.parse(load.stdout);

@@ -41,9 +41,10 @@ const BUILT_IN = [
   {
     name: 'sluice',
     title: 'sluice',
+    // Few connections are kept for requests, so that the descriptors left are enough for 19,500 streams of 20,000.
     command: ({ port, redisSocket, build, sluiceFlags = [] }) =>
       [process.env.SLUICE_BINARY ?? `${build}/sluice`, 'serve', '--listen', `127.0.0.1:${port}`, '--redis-url',
-        `unix://${redisSocket}`, '--access-log', 'off', '--log-level', 'warn', ...sluiceFlags],
+        `unix://${redisSocket}`, '--access-log', 'off', '--log-level', 'warn', '--connections-max', '256', ...sluiceFlags],
     isReady: (port) => isOk(`http://127.0.0.1:${port}/readyz`),
   },
 ];
