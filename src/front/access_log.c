@@ -31,9 +31,10 @@ void access_log_write(const struct exchange *exchange, double seconds)
         return;
     char peer[PEER_MAX];
     const struct request *request = &exchange->request;
+    /* What the gate refused has no parsed path. */
+    struct text path = request->storage ? request->path : text_of(exchange->uri, strcspn(exchange->uri, "?"));
     LOG_INFO(log, "request",
              LOG_TEXT("method", request->storage ? request_method_name(request->method) : NULL),
-             LOG_BYTES("path", request->path.bytes, request->path.length),
-             LOG_NUMBER("status", exchange->response.status), LOG_SECONDS("seconds", seconds),
-             LOG_TEXT("peer", format_peer(exchange->mhd, peer)));
+             LOG_BYTES("path", path.bytes, path.length), LOG_NUMBER("status", exchange->response.status),
+             LOG_SECONDS("seconds", seconds), LOG_TEXT("peer", format_peer(exchange->mhd, peer)));
 }

@@ -8,5 +8,5 @@
 struct connection {
     int descriptor; /* the library's */
     struct deadline deadline;
-    bool lingers; /* its last answer came before it had sent everything */
+    bool lingers; /* in the middle of a head, or refused: bytes may be on their way that nobody will read */
 };

@@ -150,11 +150,11 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
     if (!pass_gate(exchange, url, method, version, &body_bytes, &problem)) {
         front->services.metrics->http_rejected++;
         /* An answer this early makes the library close the connection, whatever is still on its way. */
-        exchange->connection->lingers = true;
         response_set_problem(&exchange->response, &problem);
         exchange->state = EXCHANGE_ANSWERED;
         return exchange_reply(exchange);
     }
+    exchange->connection->lingers = false;
     exchange->has_route = route_find(&exchange->request, &exchange->route);
     exchange->state = EXCHANGE_RECEIVING;
     if (body_bytes > 0) {
@@ -215,6 +215,7 @@ void *exchange_on_request_line(void *context, const char *uri, struct MHD_Connec
         return NULL;
     exchange->front = context;
     exchange->connection = connection;
+    connection->lingers = true;
     exchange->mhd = mhd;
     exchange->uri = strdup(uri ? uri : "");
     if (exchange->uri)

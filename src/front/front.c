@@ -39,6 +39,7 @@ static void open_connection(struct front *front, struct MHD_Connection *mhd, voi
         return;
     }
     connection->descriptor = info->connect_fd;
+    connection->lingers = true;
     deadline_arm(front->deadlines, &connection->deadline, DEADLINE_HEAD, clock_now_ms());
 }
 

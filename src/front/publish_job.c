@@ -136,7 +136,7 @@ static void attempt_refused(struct attempt *attempt, const struct reply *reply)
     struct problem *problem = &attempt_item(attempt)->problem;
     int length = (int)(reply->text_length < 160 ? reply->text_length : 160);
     if (reply_mentions(reply, "WRONGTYPE"))
-        problem_set(problem, 422, "The key `stream` names holds something else than a stream.");
+        problem_set(problem, 422, "The key that `stream` names holds something else than a stream.");
     else if (reply_mentions(reply, "NOPERM") || reply_mentions(reply, "NOAUTH"))
         problem_set(problem, 503,
                     "Redis does not let the gateway publish there; its ACL user needs the right to: %.*s",

@@ -14,6 +14,8 @@ struct server {
     struct MHD_Daemon *daemon;
     struct event *readable;
     struct event *timer;
+    struct event *wakeup; /* apart from the timer: server_run() sets that anew at its end, and it may be woken
+                             meanwhile */
     struct log *log;
 };
 
@@ -93,7 +95,8 @@ struct server *server_create(struct event_base *base, const struct server_handle
     if (info)
         server->readable = event_new(base, info->epoll_fd, EV_READ | EV_PERSIST, on_event, server);
     server->timer = evtimer_new(base, on_event, server);
-    if (server->readable && server->timer && event_add(server->readable, NULL) == 0)
+    server->wakeup = evtimer_new(base, on_event, server);
+    if (server->readable && server->timer && server->wakeup && event_add(server->readable, NULL) == 0)
         return server;
     server_destroy(server);
     return NULL;
@@ -110,6 +113,8 @@ void server_destroy(struct server *server)
         MHD_stop_daemon(server->daemon);
     if (server->timer)
         event_free(server->timer);
+    if (server->wakeup)
+        event_free(server->wakeup);
     free(server);
 }
 
@@ -121,5 +126,5 @@ bool server_add(struct server *server, int descriptor, const struct sockaddr *ad
 
 void server_wake(struct server *server)
 {
-    event_active(server->timer, EV_TIMEOUT, 0);
+    event_active(server->wakeup, EV_TIMEOUT, 0);
 }
