@@ -1,11 +1,12 @@
 /*
- * Pages of stream entries read back by XRANGE, shared by all who replay them: a thousand clients that come back for the same
- * thousand entries cost Redis a few reads and the gateway one framing.
+ * Pages of stream entries read back by XRANGE, shared by all who replay them: a thousand clients that come
+ * back for the same thousand entries cost Redis a few reads and the gateway one framing.
  *
- * A page is what follows `after` in a stream, up to PAGE_ENTRIES entries. A reader whose cursor lies inside a page that is kept
- * starts in the middle of it, so readers that begin apart soon share pages.
+ * A page is what follows `after` in a stream, up to PAGE_ENTRIES entries. A reader whose cursor lies inside a
+ * page that is kept starts in the middle of it, so readers that begin apart soon share pages.
  *
- * Pages are kept for a few seconds and at most `bytes_max`; reads in flight are single (one a stream and cursor).
+ * Pages are kept for a few seconds and at most `bytes_max`; reads in flight are single (one a stream and
+ * cursor).
  */
 #pragma once
 
@@ -42,10 +43,12 @@ struct history_page {
     size_t bytes;
 };
 
-typedef void history_ready(void *context, enum history_status status, struct history_page *page); /* page borrowed for the call */
+typedef void history_ready(void *context, enum history_status status,
+                           struct history_page *page); /* page borrowed for the call */
 
 /* Bound by the gateway. Answered by history_loaded(), never inside the call. */
 struct history_source {
-    bool (*read)(void *context, const char *stream, size_t length, struct entry_id after, size_t count, uint64_t token);
+    bool (*read)(void *context, const char *stream, size_t length, struct entry_id after, size_t count,
+                 uint64_t token);
     void *context;
 };

@@ -114,8 +114,7 @@ uint64_t hub_retry_ms(const struct hub *hub)
     return random_between(hub->options.retry_min_ms, hub->options.retry_max_ms);
 }
 
-/* --- open and attach
- * --------------------------------------------------------------------------------------------- */
+/* --- open and attach --- */
 
 static void leave_topics(struct hub *hub, struct subscriber *subscriber)
 {
@@ -237,8 +236,7 @@ bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor)
     return subscriber->state != SUBSCRIBER_DEAD;
 }
 
-/* --- the end of a subscriber
- * ------------------------------------------------------------------------------------- */
+/* --- the end of a subscriber --- */
 
 void hub_list(struct hub *hub, struct subscriber *subscriber)
 {

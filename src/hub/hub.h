@@ -34,7 +34,7 @@
 struct hub;
 struct subscriber;
 
-enum topic_kind { TOPIC_CHANNEL, TOPIC_PATTERN, TOPIC_KINDS };
+enum topic_kind { TOPIC_CHANNEL, TOPIC_PATTERN, TOPIC_STREAM, TOPIC_KINDS };
 
 enum stream_format {
     STREAM_RAW,      /* data is the payload, unnamed */
@@ -74,8 +74,7 @@ void hub_destroy(struct hub *hub);
 /* On reload: takes effect for what happens from now on. */
 void hub_set_options(struct hub *hub, const struct hub_options *options);
 
-/* --- what clients want
- * ------------------------------------------------------------------------------------------- */
+/* --- what clients want --- */
 
 struct topic_name {
     enum topic_kind kind;
@@ -108,8 +107,31 @@ enum hub_open_status hub_open(struct hub *hub, const struct stream_request *requ
 bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor);
 void hub_abandon(struct hub *hub, struct subscriber *subscriber);
 
-/* --- what Redis says
- * --------------------------------------------------------------------------------------------- */
+/*
+ * A stream whose events are its owner's own (a consumer of a group): the hub keeps the socket, greets, sends
+ * heartbeats, bounds the backlog and drains. `on_attached` comes when the first event may be sent, `on_room`
+ * when all that was sent has left for the kernel, `on_gone` once, when the client is gone or let go; none of
+ * them inside a call of the owner's.
+ */
+struct private_stream {
+    void (*on_attached)(void *context);
+    void (*on_room)(void *context);
+    void (*on_gone)(void *context);
+    void *context;
+};
+
+/* Borrows `owner` until on_gone or hub_abandon(). Followed by hub_attach() or hub_abandon() like hub_open().
+ */
+enum hub_open_status hub_open_private(struct hub *hub, const struct private_stream *owner,
+                                      struct subscriber **ret_subscriber);
+
+/* Sends whole SSE events. False when the client is gone or over its bound; on_gone follows. */
+bool hub_send_private(struct hub *hub, struct subscriber *subscriber, const char *bytes, size_t length);
+
+/* Ends the stream behind what was sent, with a `retry:`; on_gone follows. */
+void hub_end_private(struct hub *hub, struct subscriber *subscriber);
+
+/* --- what Redis says --- */
 
 void hub_feed_up(struct hub *hub);
 void hub_feed_down(struct hub *hub);
@@ -123,8 +145,7 @@ void hub_fence(struct hub *hub, uint64_t token);
 void hub_invalidated(struct hub *hub, const char *batch_id, size_t length);
 void hub_turn_end(struct hub *hub);
 
-/* --- the end
- * ----------------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 /* Lets every client go, spread over `spread_ms`, each with a `retry:` of its own so that they do not come
  * back at once. */

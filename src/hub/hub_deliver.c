@@ -5,8 +5,7 @@
 #include "hub/frames.h"
 #include "hub/hub_state.h"
 
-/* --- from Redis to frames
- * ---------------------------------------------------------------------------------------- */
+/* --- from Redis to frames --- */
 
 static void on_chunk_done(void *context, const struct chunk *chunk)
 {
@@ -167,8 +166,7 @@ void hub_invalidated(struct hub *hub, const char *id, size_t length)
     snapshot_cache_invalidated(hub->cache, id, length, hub->sequence);
 }
 
-/* --- from frames to sockets
- * -------------------------------------------------------------------------------------- */
+/* --- from frames to sockets --- */
 
 /* `gap`, then only the newest of the turn's messages: what a slow viewer of a batch is left with. */
 static struct chunk *conflated_chunk(struct hub *hub, struct topic *topic, const struct chunk *chunk)

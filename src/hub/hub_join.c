@@ -8,8 +8,7 @@
 
 #define JOIN_AGAIN_MS 1000
 
-/* --- what a subscriber is sent before it is live
- * ----------------------------------------------------------------- */
+/* --- what a subscriber is sent before it is live --- */
 
 static void append_greeting(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
 {
@@ -87,8 +86,7 @@ void hub_announce_gap(struct hub *hub, struct subscriber *subscriber, struct chu
         go_waiting(hub, subscriber, JOIN_AFTER_GAP, hub->sync_sequence);
 }
 
-/* --- replay from the rings
- * --------------------------------------------------------------------------------------- */
+/* --- replay from the rings --- */
 
 /* True when the rings hold all the subscriber missed; else *ret_reason says why not. */
 static bool rings_cover(struct subscriber *subscriber, enum gap_reason *ret_reason)
@@ -201,8 +199,7 @@ static void join_plain(struct hub *hub, struct subscriber *subscriber)
         go_live(hub, subscriber);
 }
 
-/* --- batches
- * ----------------------------------------------------------------------------------------------------- */
+/* --- batches --- */
 
 static const char *batch_id(const struct topic *topic, size_t *ret_length)
 {
@@ -319,8 +316,7 @@ static void join_batch(struct hub *hub, struct subscriber *subscriber)
     }
 }
 
-/* --- from WAITING to LIVE
- * ---------------------------------------------------------------------------------------- */
+/* --- from WAITING to LIVE --- */
 
 void hub_try_join(struct hub *hub, struct subscriber *subscriber)
 {

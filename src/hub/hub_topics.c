@@ -74,8 +74,7 @@ void hub_sweep_topics(struct hub *hub)
     }
 }
 
-/* --- the feed comes and goes
- * ------------------------------------------------------------------------------------- */
+/* --- the feed comes and goes --- */
 
 void hub_feed_down(struct hub *hub)
 {

@@ -56,8 +56,7 @@ void snapshot_cache_destroy(struct snapshot_cache *cache)
     free(cache);
 }
 
-/* --- those who ask
- * ----------------------------------------------------------------------------------------------- */
+/* --- those who ask --- */
 
 static void give_hit(struct snapshot_cache *cache, struct snapshot_entry *entry, bool counted,
                      uint64_t now_ms, snapshot_ready *ready, void *context)
@@ -80,6 +79,8 @@ bool snapshot_cache_read(struct snapshot_cache *cache, const char *id, size_t id
     struct snapshot_entry *entry = snapshot_entry_find_or_add(cache, id, id_length);
     if (!entry)
         return false;
+    if (since_sequence > 0)
+        snapshot_state_prefer_message(&entry->state, now_ms);
     if (snapshot_state_serves(&entry->state, since_sequence, cache->feed_is_up, now_ms)) {
         give_hit(cache, entry, counted, now_ms, ready, context);
         return true;
@@ -153,8 +154,7 @@ void snapshot_cache_drop(struct snapshot_cache *cache, const char *id, size_t id
         LIST_OWNER(node, struct snapshot_load, node)->is_stale = true;
 }
 
-/* --- answers of the source
- * --------------------------------------------------------------------------------------- */
+/* --- answers of the source --- */
 
 void snapshot_cache_loaded(struct snapshot_cache *cache, uint64_t token, enum snapshot_status status,
                            const char *value, size_t value_length, bool tracked, bool fenced, uint64_t now_ms)
@@ -193,8 +193,7 @@ void snapshot_cache_origin(struct snapshot_cache *cache, uint64_t token, enum sn
     snapshot_answers_give(cache);
 }
 
-/* --- what the feed says
- * ------------------------------------------------------------------------------------------ */
+/* --- what the feed says --- */
 
 void snapshot_cache_fenced(struct snapshot_cache *cache, uint64_t token, uint64_t sequence, uint64_t now_ms)
 {

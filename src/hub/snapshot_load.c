@@ -9,8 +9,7 @@
  * UNAVAILABLE. */
 #define ATTEMPTS_MAX 16
 
-/* --- sending
- * ----------------------------------------------------------------------------------------------------- */
+/* --- sending --- */
 
 struct snapshot_load *snapshot_load_find(const struct snapshot_cache *cache, uint64_t token)
 {
@@ -132,8 +131,7 @@ void snapshot_load_for_tracking(struct snapshot_cache *cache, struct snapshot_en
         start_reading(cache, entry, LOAD_READ, NULL);
 }
 
-/* --- ending
- * ------------------------------------------------------------------------------------------------------ */
+/* --- ending --- */
 
 static bool is_fenced(const struct snapshot_load *load)
 {
@@ -158,12 +156,23 @@ static bool is_read_for(const struct snapshot_cache *cache, const struct snapsho
            (load->fence_sequence == waiter->since_sequence && load->fence_moment > waiter->moment);
 }
 
+static bool has_joining_viewer(const struct snapshot_entry *entry)
+{
+    for (const struct list *node = entry->waiters.next; node != &entry->waiters; node = node->next) {
+        if (LIST_OWNER(node, struct snapshot_waiter, node)->since_sequence > 0)
+            return true;
+    }
+    return false;
+}
+
 /* Answers those for whom the end of this load will do: with what is known, else with what it brought (NULL:
  * absent). */
 static void serve_waiters(struct snapshot_cache *cache, const struct snapshot_load *load,
                           struct snapshot_value *brought, uint64_t now_ms)
 {
     struct snapshot_state *state = &load->entry->state;
+    if (has_joining_viewer(load->entry))
+        snapshot_state_prefer_message(state, now_ms);
     bool is_known = snapshot_state_is_fresh(state, now_ms);
     struct snapshot_value *value = is_known ? state->value : brought;
     uint64_t age_ms = is_known ? now_ms - state->refreshed_ms : 0;

@@ -9,8 +9,7 @@
  */
 #define DOUBT_MS 1000
 
-/* --- values
- * ------------------------------------------------------------------------------------------------------ */
+/* --- values --- */
 
 /* MurmurHash64A (Austin Appleby, public domain). Not seeded: an ETag is the same from every gateway. */
 static uint64_t hash_bytes(const char *bytes, size_t length)
@@ -58,8 +57,7 @@ void snapshot_value_release(struct snapshot_value *value)
         free(value);
 }
 
-/* --- what came before
- * -------------------------------------------------------------------------------------------- */
+/* --- what came before --- */
 
 static bool is_older(const struct snapshot_state *state, uint64_t hash)
 {
@@ -77,8 +75,7 @@ static void remember_older(struct snapshot_state *state, uint64_t hash)
         state->older[state->older_count++ % SNAPSHOT_OLDER_MAX] = hash;
 }
 
-/* --- changes
- * ----------------------------------------------------------------------------------------------------- */
+/* --- changes --- */
 
 static uint64_t ttl_of(const struct snapshot_state *state, const struct snapshot_cache_options *options,
                        uint64_t now_ms)
@@ -97,6 +94,12 @@ static void refresh(struct snapshot_state *state, const struct snapshot_cache_op
     state->expires_ms = now_ms + ttl_of(state, options, now_ms);
 }
 
+static void settle(struct snapshot_state *state)
+{
+    snapshot_value_release(state->unsettled);
+    state->unsettled = NULL;
+}
+
 /* Takes the reference to `value`. */
 static void replace(struct snapshot_state *state, struct snapshot_value *value, uint64_t now_ms)
 {
@@ -104,6 +107,7 @@ static void replace(struct snapshot_state *state, struct snapshot_value *value, 
         state->changed_ms = now_ms;
     if (!state->value || state->value->hash != value->hash)
         state->was_returned = false;
+    settle(state);
     snapshot_value_release(state->value);
     state->value = value;
     state->last_hash = value->hash;
@@ -160,7 +164,12 @@ void snapshot_state_read(struct snapshot_state *state, const struct snapshot_rea
         state->is_tracked = is_tracked;
         return;
     }
+    struct snapshot_value *message = NULL;
+    if (state->is_live && !reading->was_set && state->value->hash != reading->found->hash)
+        message = snapshot_value_retain(state->value);
     replace(state, snapshot_value_retain(reading->found), now_ms);
+    state->unsettled = message;
+    state->unsettled_until_ms = now_ms + DOUBT_MS;
     state->is_live = false;
     /* What was known before is older than this SET; should it be read again, somebody has SET it again. */
     state->older_count = 0;
@@ -180,10 +189,21 @@ void snapshot_state_absent(struct snapshot_state *state, bool is_tracked, uint64
     state->expires_ms = expires_ms;
 }
 
+void snapshot_state_prefer_message(struct snapshot_state *state, uint64_t now_ms)
+{
+    if (!state->unsettled || now_ms >= state->unsettled_until_ms)
+        return;
+    uint64_t until_ms = state->unsettled_until_ms;
+    replace(state, snapshot_value_retain(state->unsettled), now_ms);
+    state->is_live = true;
+    state->expires_ms = until_ms;
+}
+
 void snapshot_state_forget(struct snapshot_state *state)
 {
     if (state->value)
         remember_older(state, state->value->hash);
+    settle(state);
     snapshot_value_release(state->value);
     state->value = NULL;
     state->is_known = false;
@@ -194,12 +214,12 @@ void snapshot_state_forget(struct snapshot_state *state)
 
 void snapshot_state_clear(struct snapshot_state *state)
 {
+    settle(state);
     snapshot_value_release(state->value);
     *state = (struct snapshot_state){ 0 };
 }
 
-/* --- questions
- * --------------------------------------------------------------------------------------------------- */
+/* --- questions --- */
 
 bool snapshot_state_is_fresh(const struct snapshot_state *state, uint64_t now_ms)
 {

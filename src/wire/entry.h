@@ -1,7 +1,7 @@
 /*
- * Stream entries as JSON: the fields become one object in their order. A value that is a JSON object or array is embedded as it is,
- * everything else stays a string; a value that is not UTF-8 becomes {"base64": "…"}, so that nothing is lost. Of a repeated
- * field name the values become an array.
+ * Stream entries as JSON: the fields become one object in their order. A value that is a JSON object or array
+ * is embedded as it is, everything else stays a string; a value that is not UTF-8 becomes {"base64": "…"}, so
+ * that nothing is lost. Of a repeated field name the values become an array.
  */
 #pragma once
 

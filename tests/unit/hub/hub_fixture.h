@@ -140,8 +140,7 @@ static inline void fixture_say_pattern(struct fixture *fixture, const char *patt
                 strlen(payload));
 }
 
-/* --- clients
- * ----------------------------------------------------------------------------------------------------- */
+/* --- clients --- */
 
 struct client {
     int descriptor;

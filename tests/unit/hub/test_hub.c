@@ -132,8 +132,7 @@ Test(hub, several_topics_arrive_in_the_order_of_redis)
     client_close(client);
 }
 
-/* --- coming back
- * ------------------------------------------------------------------------------------------------- */
+/* --- coming back --- */
 
 Test(hub, comes_back_and_gets_what_it_missed)
 {
@@ -176,7 +175,8 @@ Test(hub, coming_back_after_the_subscription_went_is_a_gap)
     struct stream_request request = request_again(&fixture, request_of(STREAM_RAW, &topic, 1), sequence);
     struct client *again = client_open(&fixture, &request, 0);
     fixture_confirm(&fixture, "news");
-    cr_expect_eq(client_count(again, "{\"reason\":\"trimmed\"}"), 1u, "who knows what was published meanwhile");
+    cr_expect_eq(client_count(again, "{\"reason\":\"trimmed\"}"), 1u,
+                 "who knows what was published meanwhile");
     client_close(again);
 }
 
@@ -252,8 +252,7 @@ Test(hub, id_of_another_process_or_of_nobody_is_a_gap)
     client_close(keeper);
 }
 
-/* --- Redis goes and comes
- * ---------------------------------------------------------------------------------------- */
+/* --- Redis goes and comes --- */
 
 Test(hub, lost_redis_is_a_gap_and_then_live_again)
 {
@@ -323,8 +322,7 @@ Test(hub, refused_subscription_ends_its_streams)
     client_close(again);
 }
 
-/* --- bounds
- * ------------------------------------------------------------------------------------------------------ */
+/* --- bounds --- */
 
 Test(hub, clients_are_bounded)
 {
@@ -399,8 +397,7 @@ Test(hub, slow_reader_gets_every_byte_in_order_once_it_reads)
     client_close(slow);
 }
 
-/* --- the end
- * ----------------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 Test(hub, draining_lets_everybody_go_with_a_retry)
 {

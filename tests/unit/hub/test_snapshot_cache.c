@@ -10,8 +10,7 @@
 #define TTL_IDLE 60000
 #define CALLS_MAX 64
 
-/* --- a source that remembers what it was asked, and a clock that stands still
- * ------------------------------------ */
+/* --- a source that remembers what it was asked, and a clock that stands still --- */
 
 struct call {
     char id[16];
@@ -115,8 +114,7 @@ static void world_destroy(struct world *world)
     free(world);
 }
 
-/* --- short words for what happens
- * -------------------------------------------------------------------------------- */
+/* --- short words for what happens --- */
 
 struct reader {
     int calls;
@@ -244,8 +242,7 @@ static void fill(struct world *world, const char *value)
 #define V3 "{\"v\":3}"
 #define DONE "{\"status\":\"COMPLETED\"}"
 
-/* --- reading
- * ----------------------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 Test(snapshot_cache, a_miss_then_hits)
 {
@@ -368,8 +365,7 @@ Test(snapshot_cache, a_sequence_from_the_future_ends)
     world_destroy(world);
 }
 
-/* --- the table
- * --------------------------------------------------------------------------------------------------- */
+/* --- the table --- */
 
 Test(snapshot_cache, a_message_behind_the_fence_is_newer_than_the_reply)
 {
@@ -495,8 +491,7 @@ Test(snapshot_cache, an_opaque_message_changes_nothing)
     world_destroy(world);
 }
 
-/* --- invalidation
- * ------------------------------------------------------------------------------------------------ */
+/* --- invalidation --- */
 
 Test(snapshot_cache, an_invalidation_is_seen_at_once)
 {
@@ -615,8 +610,7 @@ Test(snapshot_cache, endless_changes_end_in_unavailable)
     world_destroy(world);
 }
 
-/* --- time
- * -------------------------------------------------------------------------------------------------------- */
+/* --- time --- */
 
 static void check_lives(struct world *world, const char *bytes, uint64_t ttl_ms)
 {
@@ -702,8 +696,7 @@ Test(snapshot_cache, absence_is_known_for_a_second)
     world_destroy(world);
 }
 
-/* --- the feed comes and goes
- * ------------------------------------------------------------------------------------- */
+/* --- the feed comes and goes --- */
 
 Test(snapshot_cache, while_the_feed_is_lost_values_serve_plain_reads)
 {
@@ -806,8 +799,7 @@ Test(snapshot_cache, a_feed_that_never_brings_fences_is_an_error_for_viewers)
     world_destroy(world);
 }
 
-/* --- failures and cancelling
- * ------------------------------------------------------------------------------------- */
+/* --- failures and cancelling --- */
 
 Test(snapshot_cache, a_failed_load_fails_those_who_wait)
 {
@@ -927,8 +919,7 @@ Test(snapshot_cache, callbacks_may_come_back)
     world_destroy(world);
 }
 
-/* --- PUT and DELETE
- * ---------------------------------------------------------------------------------------------- */
+/* --- PUT and DELETE --- */
 
 static void put(struct world *world, const char *value, struct reader *reader)
 {
@@ -1039,8 +1030,7 @@ Test(snapshot_cache, a_drop_forgets)
     world_destroy(world);
 }
 
-/* --- the origin
- * -------------------------------------------------------------------------------------------------- */
+/* --- the origin --- */
 
 Test(snapshot_cache, the_origin_is_asked_once_and_redis_told)
 {
@@ -1168,8 +1158,7 @@ Test(snapshot_cache, nobody_waits_so_the_origin_is_not_asked)
     world_destroy(world);
 }
 
-/* --- bounds
- * ------------------------------------------------------------------------------------------------------ */
+/* --- bounds --- */
 
 static void fill_id(struct world *world, const char *id, const char *value)
 {
