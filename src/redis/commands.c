@@ -422,7 +422,9 @@ struct commands *commands_create(struct event_base *base, struct evdns_base *dns
     };
     commands->answer_unsent = event_new(base, -1, 0, on_answer_unsent, commands);
     commands->timer = event_new(base, -1, 0, on_timer, commands);
-    commands->link = redis_link_create(base, dns, &options->link, &link_events, log);
+    struct redis_link_options link_options = options->link;
+    link_options.metrics = metrics;
+    commands->link = redis_link_create(base, dns, &link_options, &link_events, log);
     if (!commands->answer_unsent || !commands->timer || !commands->link) {
         commands_destroy(commands);
         return NULL;

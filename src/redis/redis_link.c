@@ -298,6 +298,19 @@ static void on_reset(evutil_socket_t descriptor, short what, void *context)
     redis_link_become(link, REDIS_LINK_BACKOFF, link->reason, NULL);
 }
 
+static void give_up_attempt(struct redis_link *link)
+{
+    const char *reason = "no connection within 5 s";
+    const char *remedy = NULL;
+    if (redis_socket_is_open(link->socket)) {
+        reason = "connected, but no answer within 5 s";
+        /* Redis takes a TLS greeting for the start of a long command, and waits for more. */
+        remedy = link->options.url->is_tls ? "check that this port of Redis speaks TLS, or use redis://"
+                                           : "check host and port in redis_url";
+    }
+    redis_link_become(link, REDIS_LINK_BACKOFF, reason, remedy);
+}
+
 static void on_timer(evutil_socket_t descriptor, short what, void *context)
 {
     (void)descriptor;
@@ -305,7 +318,7 @@ static void on_timer(evutil_socket_t descriptor, short what, void *context)
     struct redis_link *link = context;
     switch (link->state) {
     case REDIS_LINK_CONNECTING:
-        redis_link_become(link, REDIS_LINK_BACKOFF, "no connection within 5 s", NULL);
+        give_up_attempt(link);
         break;
     case REDIS_LINK_BACKOFF:
         redis_link_become(link, REDIS_LINK_CONNECTING, NULL, NULL);

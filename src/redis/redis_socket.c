@@ -188,15 +188,19 @@ static void on_readable(evutil_socket_t descriptor, short what, void *context)
         write_turn(socket);
 }
 
+/* Behind `writable` and behind `flush`, which has no descriptor. */
 static void on_writable(evutil_socket_t descriptor, short what, void *context)
 {
-    (void)descriptor;
     (void)what;
     struct redis_socket *socket = context;
-    if (socket->is_tls_handshaking)
+    if (socket->is_tls_handshaking) {
         tls_handshake(socket);
-    else
-        write_turn(socket);
+        return;
+    }
+    write_turn(socket);
+    /* A TLS read may have waited for room to answer a key update. */
+    if (socket->session && descriptor >= 0)
+        read_turn(socket);
 }
 
 /* --- the socket ----------------------------------------------------------------------------------------- */

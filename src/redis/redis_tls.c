@@ -9,11 +9,12 @@
 
 SSL_CTX *redis_tls_context_create(const char *ca_file, bool verify, const char **ret_problem)
 {
-    *ret_problem = "memory is short";
     ERR_clear_error();
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    if (!context)
+    if (!context) {
+        *ret_problem = "memory is short";
         return NULL;
+    }
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
     /* The output buffer moves and shrinks between two tries of one write. */

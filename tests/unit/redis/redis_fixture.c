@@ -230,7 +230,10 @@ bool captured_log_has(const struct captured_log *captured, const char *text)
 {
     static char lines[262144];
     ssize_t length = pread(captured->descriptor, lines, sizeof(lines), 0);
-    return length > 0 && memmem(lines, (size_t)length, text, strlen(text)) != NULL;
+    bool found = length > 0 && memmem(lines, (size_t)length, text, strlen(text)) != NULL;
+    if (!found)
+        cr_log_info("no \"%s\" in: %.*s", text, (int)length, lines);
+    return found;
 }
 
 void captured_log_close(struct captured_log *captured)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "redis_fixture.h"
@@ -242,6 +243,29 @@ Test(redis_link, backs_off_at_the_limit_of_clients)
     cr_assert(captured_log_has(&probe.log, "raise maxclients"));
     probe_close(&first);
     cr_assert(wait_until(probe.base, is_ready, &probe, 3000), "takes the place when it is free");
+    probe_close(&probe);
+    private_redis_stop(&redis);
+}
+
+Test(redis_link, waits_while_a_script_holds_redis_up)
+{
+    struct private_redis redis;
+    struct probe probe;
+    const char *const arguments[] = { "--lua-time-limit", "20", NULL };
+    private_redis_start(&redis, arguments);
+    pid_t script = fork();
+    if (script == 0) {
+        (void)!freopen("/dev/null", "w", stdout);
+        execlp("redis-cli", "redis-cli", "-s", redis.socket_path, "EVAL", "while true do end", "0", NULL);
+        _exit(127);
+    }
+    usleep(200000);
+    probe_open(&probe, redis.address);
+    cr_assert(wait_until(probe.base, is_backing_off, &probe, 3000));
+    cr_assert(captured_log_has(&probe.log, "SCRIPT KILL ends it"));
+    cr_assert_str_eq(private_redis_command(&redis, "SCRIPT KILL"), "OK");
+    cr_assert(wait_until(probe.base, is_ready, &probe, 3000));
+    cr_assert_eq(waitpid(script, NULL, 0), script);
     probe_close(&probe);
     private_redis_stop(&redis);
 }
