@@ -16,6 +16,9 @@
 /* The line with a string's length: 20 digits are more than enough. */
 #define LENGTH_LINE_MAX 24
 
+/* hiredis 0.14 has this bound itself, 1.x has none. */
+#define DEPTH_MAX 7
+
 #define INPUT_BYTES_KEPT ((size_t)4 * REPLY_READER_PIECE)
 
 static const char too_large[] = "a reply larger than allowed (redis_reply_bytes_max)";
@@ -126,6 +129,13 @@ static void *create_array(const redisReadTask *task, element_count announced)
 {
     struct reply_reader *reader = task->privdata;
     size_t count = (size_t)announced;
+    size_t depth = 0;
+    for (const redisReadTask *parent = task->parent; parent; parent = parent->parent)
+        depth++;
+    if (depth > DEPTH_MAX) {
+        reader->problem = "a reply nested too deep";
+        return NULL;
+    }
     if (count > reader->bytes_max / sizeof(redisReply *)) {
         reader->problem = too_large;
         return NULL;
