@@ -63,7 +63,6 @@ static void give_hit(struct snapshot_cache *cache, struct snapshot_entry *entry,
 {
     struct snapshot_value *value = entry->state.value;
     entry->last_read_ms = now_ms;
-    entry->state.was_returned = true;
     cache->metrics->cache_hits += counted;
     snapshot_entry_touch(cache, entry);
     snapshot_ready_call(ready, context, value ? SNAPSHOT_FOUND : SNAPSHOT_ABSENT, value,
@@ -79,8 +78,6 @@ bool snapshot_cache_read(struct snapshot_cache *cache, const char *id, size_t id
     struct snapshot_entry *entry = snapshot_entry_find_or_add(cache, id, id_length);
     if (!entry)
         return false;
-    if (since_sequence > 0)
-        snapshot_state_prefer_message(&entry->state, now_ms);
     if (snapshot_state_serves(&entry->state, since_sequence, cache->feed_is_up, now_ms)) {
         give_hit(cache, entry, counted, now_ms, ready, context);
         return true;
@@ -260,11 +257,8 @@ void snapshot_cache_invalidated(struct snapshot_cache *cache, const char *id, si
 
 void snapshot_cache_feed_down(struct snapshot_cache *cache, uint64_t now_ms)
 {
-    struct snapshot_entry *entry;
-    size_t cursor = 0;
+    /* What is marked as tracked is not believed while the feed is down, and forgotten when it is back. */
     cache->feed_is_up = false;
-    while ((entry = map_next(cache->entries, &cursor)))
-        entry->state.is_tracked = false;
     snapshot_loads_end_unfenced(cache, now_ms);
     snapshot_answers_give(cache);
 }

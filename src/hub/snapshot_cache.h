@@ -18,9 +18,8 @@
  *   S > F ................. L: it is newer than the read
  *   R is nil .............. L while its TTL lasts, else absent
  *   R was known before L .. L: it was published after R was set; known are earlier messages and replies
- *   R is something else ... R; but L for a second more if a reader has been given L already, so that none
- * sees a step back while a worker is between its PUBLISH and its SET, or if a viewer joins: it is told of
- * newer messages, but not of a SET
+ *   R is something else ... L for a quarter of a second more, then R: the worker is between its PUBLISH and
+ *                           its SET, whichever it does first, or it has SET without a PUBLISH
  *
  * An invalidation forgets L: what the key says afterwards is newer (nil: deleted, or its TTL is over). A
  * reply overtaken by an invalidation behind its fence says nothing. Absence is known for a second at most.

@@ -156,23 +156,12 @@ static bool is_read_for(const struct snapshot_cache *cache, const struct snapsho
            (load->fence_sequence == waiter->since_sequence && load->fence_moment > waiter->moment);
 }
 
-static bool has_joining_viewer(const struct snapshot_entry *entry)
-{
-    for (const struct list *node = entry->waiters.next; node != &entry->waiters; node = node->next) {
-        if (LIST_OWNER(node, struct snapshot_waiter, node)->since_sequence > 0)
-            return true;
-    }
-    return false;
-}
-
 /* Answers those for whom the end of this load will do: with what is known, else with what it brought (NULL:
  * absent). */
 static void serve_waiters(struct snapshot_cache *cache, const struct snapshot_load *load,
                           struct snapshot_value *brought, uint64_t now_ms)
 {
     struct snapshot_state *state = &load->entry->state;
-    if (has_joining_viewer(load->entry))
-        snapshot_state_prefer_message(state, now_ms);
     bool is_known = snapshot_state_is_fresh(state, now_ms);
     struct snapshot_value *value = is_known ? state->value : brought;
     uint64_t age_ms = is_known ? now_ms - state->refreshed_ms : 0;
@@ -188,7 +177,6 @@ static void serve_waiters(struct snapshot_cache *cache, const struct snapshot_lo
         snapshot_waiter_answer(cache, waiter, value ? SNAPSHOT_FOUND : SNAPSHOT_ABSENT, value, age_ms);
         is_served = true;
     }
-    state->was_returned |= is_known && is_served;
     load->entry->attempts = is_served || list_empty(waiters) ? 0 : load->entry->attempts + 1;
 }
 

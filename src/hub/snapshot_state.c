@@ -4,10 +4,12 @@
 #include <string.h>
 
 /*
- * How long a message that somebody has read is kept against a key that says something else, when nothing
- * tells which of them is newer. The worker's other half, the SET or the PUBLISH, settles it long before.
+ * How long a message is kept against a key that says something not heard of before. Nothing tells whether
+ * that is newer (the worker has SET it and is about to PUBLISH it) or older (it has PUBLISHed and is about to
+ * SET), but the other half settles it soon. A viewer that joined with an older snapshot would not be told of
+ * the newer message any more; with the message it is never behind.
  */
-#define DOUBT_MS 1000
+#define DOUBT_MS 250
 
 /* --- values --- */
 
@@ -94,20 +96,11 @@ static void refresh(struct snapshot_state *state, const struct snapshot_cache_op
     state->expires_ms = now_ms + ttl_of(state, options, now_ms);
 }
 
-static void settle(struct snapshot_state *state)
-{
-    snapshot_value_release(state->unsettled);
-    state->unsettled = NULL;
-}
-
 /* Takes the reference to `value`. */
 static void replace(struct snapshot_state *state, struct snapshot_value *value, uint64_t now_ms)
 {
     if (value->hash != state->last_hash || state->changed_ms == 0)
         state->changed_ms = now_ms;
-    if (!state->value || state->value->hash != value->hash)
-        state->was_returned = false;
-    settle(state);
     snapshot_value_release(state->value);
     state->value = value;
     state->last_hash = value->hash;
@@ -145,7 +138,7 @@ static bool live_wins(struct snapshot_state *state, const struct snapshot_readin
             refresh(state, reading->options, now_ms);
         return true;
     }
-    if (!is_fresh || !state->was_returned)
+    if (!is_fresh)
         return false;
     if (state->expires_ms > now_ms + DOUBT_MS)
         state->expires_ms = now_ms + DOUBT_MS;
@@ -164,12 +157,7 @@ void snapshot_state_read(struct snapshot_state *state, const struct snapshot_rea
         state->is_tracked = is_tracked;
         return;
     }
-    struct snapshot_value *message = NULL;
-    if (state->is_live && !reading->was_set && state->value->hash != reading->found->hash)
-        message = snapshot_value_retain(state->value);
     replace(state, snapshot_value_retain(reading->found), now_ms);
-    state->unsettled = message;
-    state->unsettled_until_ms = now_ms + DOUBT_MS;
     state->is_live = false;
     /* What was known before is older than this SET; should it be read again, somebody has SET it again. */
     state->older_count = 0;
@@ -189,32 +177,19 @@ void snapshot_state_absent(struct snapshot_state *state, bool is_tracked, uint64
     state->expires_ms = expires_ms;
 }
 
-void snapshot_state_prefer_message(struct snapshot_state *state, uint64_t now_ms)
-{
-    if (!state->unsettled || now_ms >= state->unsettled_until_ms)
-        return;
-    uint64_t until_ms = state->unsettled_until_ms;
-    replace(state, snapshot_value_retain(state->unsettled), now_ms);
-    state->is_live = true;
-    state->expires_ms = until_ms;
-}
-
 void snapshot_state_forget(struct snapshot_state *state)
 {
     if (state->value)
         remember_older(state, state->value->hash);
-    settle(state);
     snapshot_value_release(state->value);
     state->value = NULL;
     state->is_known = false;
     state->is_live = false;
     state->is_tracked = false;
-    state->was_returned = false;
 }
 
 void snapshot_state_clear(struct snapshot_state *state)
 {
-    settle(state);
     snapshot_value_release(state->value);
     *state = (struct snapshot_state){ 0 };
 }

@@ -34,10 +34,7 @@ struct snapshot_state {
     struct snapshot_value *value; /* while known; NULL: known to be absent */
     bool is_live;                 /* the value is a message, not the key's */
     bool is_tracked;              /* Redis will say when the key changes */
-    bool was_returned;            /* somebody has read this value */
     uint64_t live_sequence;
-    struct snapshot_value *unsettled; /* a message that lost to the value, which may yet be the older one */
-    uint64_t unsettled_until_ms;
     uint64_t refreshed_ms;
     uint64_t expires_ms; /* kept when the value is forgotten: `older` is worth as much as the value was */
     uint64_t changed_ms;
@@ -64,12 +61,6 @@ void snapshot_state_read(struct snapshot_state *state, const struct snapshot_rea
                          uint64_t now_ms);
 void snapshot_state_absent(struct snapshot_state *state, bool is_tracked, uint64_t expires_ms,
                            uint64_t now_ms);
-
-/*
- * Call it before a joining viewer is served: it gets the unsettled message, if there is one. If the key is
- * newer all the same, a message will tell the viewer; of a key that was older nothing would.
- */
-void snapshot_state_prefer_message(struct snapshot_state *state, uint64_t now_ms);
 
 /* The key changed: the value is gone, what has been newer than what is remembered. */
 void snapshot_state_forget(struct snapshot_state *state);
