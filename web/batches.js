@@ -6,6 +6,7 @@ import { byId, element, oncePerFrame, remember, remembered, setAttribute, setTex
 import { formatAgo, formatClock, formatCount } from './format.js';
 
 const DEMO_BATCHES = ['demo-1', 'demo-2', 'demo-3', 'demo-4'];
+const DEMO_SECOND_LOOK_MS = 2500;
 const COUNTS_SHOWN = 6;
 const CONNECTION_TEXT = {
   closed: 'not connected',
@@ -41,7 +42,7 @@ class BatchesView {
     this.#onDemo = onDemo;
   }
 
-  async start() {
+  start() {
     byId('batch-form').addEventListener('submit', (event) => this.#addFromForm(event));
     addEventListener('hashchange', () => {
       const ids = idsFromHash();
@@ -49,15 +50,21 @@ class BatchesView {
     });
     setInterval(() => this.#drawAges(), 1000);
     const ids = idsFromHash();
-    this.#follow(ids.length > 0 ? ids : (remembered('batches', null) ?? (await this.#demoBatches())));
+    const chosen = ids.length > 0 ? ids : remembered('batches', null);
+    this.#follow(Array.isArray(chosen) ? chosen.filter((id) => typeof id === 'string') : []);
+    if (chosen === null) this.#lookForDemo();
   }
 
-  /** `sluice serve --dev` has batches that move; elsewhere the page starts empty. */
-  async #demoBatches() {
+  /** `sluice serve --dev` has batches that move, from its second second on; elsewhere the page starts empty. */
+  async #lookForDemo(looksLeft = 2) {
     const first = await readBatch(DEMO_BATCHES[0]).catch(() => undefined);
-    if (first === undefined) return [];
-    this.#onDemo();
-    return DEMO_BATCHES;
+    if (this.#cards.size > 0) return; // somebody was faster
+    if (first !== undefined) {
+      this.#onDemo();
+      this.#follow(DEMO_BATCHES);
+    } else if (looksLeft > 1) {
+      setTimeout(() => this.#lookForDemo(looksLeft - 1), DEMO_SECOND_LOOK_MS);
+    }
   }
 
   #follow(ids) {
@@ -200,6 +207,7 @@ class BatchCard {
     setText(name, state?.name ?? '');
     setText(status, state?.status || (state ? 'no status' : 'no snapshot'));
     const known = state?.percent ?? null;
+    bar.classList.toggle('jump', (known ?? 0) < Number(bar.getAttribute('aria-valuenow'))); // a new run does not slide back
     bar.firstElementChild.style.transform = `scaleX(${(known ?? 0) / 100})`;
     setAttribute(bar, 'aria-valuenow', known === null ? null : Math.round(known));
     setAttribute(bar, 'aria-valuetext', known === null ? 'unknown' : `${Math.round(known)} %`);
