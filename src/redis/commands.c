@@ -1,6 +1,5 @@
 #include "redis/commands.h"
 
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "redis/redis_request.h"
+#include "redis/script_digest.h"
 
 #define FORMAT_BYTES_KEPT 65536
 #define SCRIPT_ARGUMENTS_MAX 64
@@ -45,6 +45,7 @@ struct commands {
     struct event *answer_unsent;
     struct event *timer; /* pending while something is in flight: the oldest deadline, or earlier */
     struct buffer format;
+    struct script_digester *digester;
     bool is_destroying;
 
     int64_t redirect_id; /* where invalidations go; 0: nowhere */
@@ -200,14 +201,6 @@ static void append_script_call(struct buffer *out, const char *verb, const char 
     redis_request_append(out, 3 + tail->count, arguments, lengths);
 }
 
-static void script_digest(const char *script, char ret_hex[2 * SHA_DIGEST_LENGTH + 1])
-{
-    unsigned char digest[SHA_DIGEST_LENGTH];
-    SHA1((const unsigned char *)script, strlen(script), digest);
-    for (int i = 0; i < SHA_DIGEST_LENGTH; i++)
-        snprintf(ret_hex + 2 * i, 3, "%02x", digest[i]);
-}
-
 bool commands_run_script(struct commands *commands, const char *script, int key_count,
                          const struct command *keys_and_arguments, commands_done *done, void *context)
 {
@@ -223,8 +216,11 @@ bool commands_run_script(struct commands *commands, const char *script, int key_
     }
     request->eval = buffer_take(&eval, &request->eval_length);
 
-    char digest[2 * SHA_DIGEST_LENGTH + 1];
-    script_digest(script, digest);
+    char digest[SCRIPT_DIGEST_BYTES];
+    if (!script_digest(commands->digester, script, digest)) {
+        request_free(request);
+        return false;
+    }
     buffer_reset(&commands->format);
     append_script_call(&commands->format, "EVALSHA", digest, key_count, keys_and_arguments);
     return submit(commands, request);
@@ -422,10 +418,11 @@ struct commands *commands_create(struct event_base *base, struct evdns_base *dns
     };
     commands->answer_unsent = event_new(base, -1, 0, on_answer_unsent, commands);
     commands->timer = event_new(base, -1, 0, on_timer, commands);
+    commands->digester = script_digester_create();
     struct redis_link_options link_options = options->link;
     link_options.metrics = metrics;
     commands->link = redis_link_create(base, dns, &link_options, &link_events, log);
-    if (!commands->answer_unsent || !commands->timer || !commands->link) {
+    if (!commands->answer_unsent || !commands->timer || !commands->digester || !commands->link) {
         commands_destroy(commands);
         return NULL;
     }
@@ -446,6 +443,7 @@ void commands_destroy(struct commands *commands)
         event_free(commands->answer_unsent);
     if (commands->timer)
         event_free(commands->timer);
+    script_digester_destroy(commands->digester);
     buffer_free(&commands->format);
     free(commands);
 }
