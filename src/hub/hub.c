@@ -57,10 +57,11 @@ struct hub *hub_create(struct event_base *base, const struct hub_options *option
     list_init(&hub->lingering_topics);
     hub->topics[TOPIC_CHANNEL] = map_create();
     hub->topics[TOPIC_PATTERN] = map_create();
+    hub->topics[TOPIC_STREAM] = map_create();
     hub->poller = poller_create(base, on_socket_ready, on_sockets_done, hub);
     hub->delivery = (struct delivery){ .poller = hub->poller, .metrics = metrics, .now_ms = clock_now_ms() };
     hub_set_options(hub, options);
-    if (!hub->topics[TOPIC_CHANNEL] || !hub->topics[TOPIC_PATTERN] || !hub->poller ||
+    if (!hub->topics[TOPIC_CHANNEL] || !hub->topics[TOPIC_PATTERN] || !hub->topics[TOPIC_STREAM] || !hub->poller ||
         !hub_start_timers(hub)) {
         hub_destroy(hub);
         return NULL;
