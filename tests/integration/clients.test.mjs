@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { EventSource } from 'eventsource';
-import { BINARY, sluice, startGateway } from '../support/gateway.mjs';
+import { sluice, startGateway, startSluice } from '../support/gateway.mjs';
 import { runProcess, startProcess } from '../support/processes.mjs';
 import { startRelay } from '../support/relay.mjs';
 import { startRedis } from '../support/redis.mjs';
@@ -33,7 +33,7 @@ describe('clients', () => {
     assert.equal(JSON.parse((await runProcess('curl', json)).stdout).channel, 'curl');
     await reader.sees(/^data: \{"by":"json"\}$/m);
     reader.kill('SIGTERM');
-    await reader.exited;
+    await reader.ends();
   });
 
   test('curl -T puts a snapshot', async () => {
@@ -79,12 +79,12 @@ describe('clients', () => {
   });
 
   test('sluice publish and sluice tail', async () => {
-    const tail = startProcess(BINARY, ['tail', '--url', gateway.origin, 'cli']);
+    const tail = startSluice(['tail', '--url', gateway.origin, 'cli']);
     await subscribed('cli');
     const published = await sluice(['publish', '--url', gateway.origin, 'cli', '{"by":"sluice"}']);
     assert.equal(published.code, 0, published.output);
     await tail.sees(/\{"by":"sluice"\}/);
     tail.kill('SIGTERM');
-    await tail.exited;
+    await tail.ends();
   });
 });

@@ -143,10 +143,14 @@ describe('the log', () => {
   });
 
   test('the password of Redis is never in it', async (t) => {
-    const redis = await startRedis({ tcp: true, args: ['--requirepass', 'hunter2'] });
+    const redis = await startRedis({ tcp: true });
     t.after(() => redis.stop());
-    const gateway = await startGateway({ redis: `redis://:hunter2@127.0.0.1:${redis.port}`, flags: ['--log-level', 'debug'] });
+    await redis.command('ACL', 'SETUSER', 'gateway', 'on', '>hunter2', '~*', '&*', '+@all');
+    const gateway = await startGateway({ redis: `redis://gateway:hunter2@127.0.0.1:${redis.port}`, flags: ['--log-level', 'debug'] });
     t.after(() => gateway.stop());
+    await redis.command('ACL', 'SETUSER', 'gateway', '>other', '<hunter2');
+    await redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
+    await gateway.process.sees(/WRONGPASS|password/i);
     assert.doesNotMatch(gateway.log, /hunter2/);
   });
 

@@ -136,9 +136,10 @@ describe('resuming', () => {
     await stream.close();
   });
 
-  test('an id of another process: a gap that says restart, then live', async () => {
+  test('an id of another process: a gap that says restart, then live', async (t) => {
     const id = await lastSeen('restart');
     const other = await startGateway({ redis });
+    t.after(() => other.stop());
     const stream = await other.stream('/events/stream?channel=restart', { 'last-event-id': id });
     const gap = await stream.next();
     assert.equal(gap.event, 'gap');
@@ -148,7 +149,6 @@ describe('resuming', () => {
     assert.equal((await stream.next()).data, 'live');
     assert.equal(await other.metric('sluice_gaps_total{reason="restart"}'), 1);
     await stream.close();
-    await other.stop();
   });
 
   test('the id after a gap can be come back with', async () => {

@@ -5,8 +5,8 @@ import { writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { BINARY, sluice, startGateway } from '../support/gateway.mjs';
-import { freePort, makeFolder, removeFolder, startProcess } from '../support/processes.mjs';
+import { sluice, startGateway, startPair, startSluice } from '../support/gateway.mjs';
+import { freePort, makeFolder, removeFolder } from '../support/processes.mjs';
 import { startRedis } from '../support/redis.mjs';
 import { until } from '../support/wait.mjs';
 
@@ -106,14 +106,11 @@ describe('settings', () => {
     assert.equal(allowed.code, 0, allowed.output);
   });
 
-  test('an address in use is said plainly', async () => {
-    const redis = await startRedis();
-    const gateway = await startGateway({ redis });
+  test('an address in use is said plainly', async (t) => {
+    const { redis, gateway } = await startPair(t);
     const { code, output } = await sluice(['serve', '--listen', `127.0.0.1:${gateway.port}`, '--redis-url', redis.url]);
     assert.notEqual(code, 0);
     assert.match(output, new RegExp(`${gateway.port}.*in use|in use.*${gateway.port}`));
-    await gateway.stop();
-    await redis.stop();
   });
 
   test('--version and --help', async () => {
@@ -125,10 +122,9 @@ describe('settings', () => {
     for (const word of ['serve', 'publish', 'tail', '--config', '--check', 'heartbeat', 'redis']) assert.ok(help.stdout.includes(word), word);
   });
 
-  test('SIGHUP takes over what can change, and says what cannot', async () => {
-    const redis = await startRedis();
+  test('SIGHUP takes over what can change, and says what cannot', async (t) => {
     const config = file('reload.yaml', 'log_level: info\n');
-    const gateway = await startGateway({ redis, flags: ['--config', config] });
+    const { gateway } = await startPair(t, { flags: ['--config', config] });
     await gateway.get('/healthz?before');
     await gateway.process.sees(/\/healthz/);
     file('reload.yaml', 'log_level: debug\nretry_min: 20ms\nretry_max: 30ms\nlog_format: json\n');
@@ -144,28 +140,27 @@ describe('settings', () => {
     gateway.reload();
     await gateway.process.sees(/log_level/, { from: second });
     assert.ok(await gateway.isReady(), 'a bad file on reload changes nothing');
-    await gateway.stop();
-    await redis.stop();
   });
 
-  test('a user with a password and a database', async () => {
+  test('a user with a password and a database', async (t) => {
     const redis = await startRedis({ tcp: true });
+    t.after(() => redis.stop());
     await redis.command('ACL', 'SETUSER', 'gateway', 'on', '>p@ss:word/', '~*', '&*', '+@all');
     const gateway = await startGateway({ redis: `redis://gateway:p%40ss%3Aword%2F@127.0.0.1:${redis.port}/3` });
+    t.after(() => gateway.stop());
     await gateway.publish({ stream: 'in-three', payload: { a: 1 } });
     await redis.command('SELECT', 3);
     assert.equal(await redis.command('XLEN', 'in-three'), 1);
     const clients = await redis.command('CLIENT', 'LIST');
     assert.match(clients, /name=sluice-feed/);
     assert.match(clients, /name=sluice-commands/);
-    await gateway.stop();
-    await redis.stop();
   });
 
-  test('listening on a unix socket', async () => {
+  test('listening on a unix socket', async (t) => {
     const redis = await startRedis();
+    t.after(() => redis.stop());
     const path = join(folder, 'sluice.sock');
-    const running = startProcess(BINARY, ['serve', '--listen', `unix:${path}`, '--redis-url', redis.url]);
+    const running = startSluice(['serve', '--listen', `unix:${path}`, '--redis-url', redis.url]);
     const ask = () =>
       new Promise((resolve) => {
         const request = http.get({ socketPath: path, path: '/readyz' }, (response) => resolve(response.resume().statusCode));
@@ -173,6 +168,5 @@ describe('settings', () => {
       });
     await until('ready', async () => (await ask()) === 200);
     assert.equal((await running.stop()).code, 0);
-    await redis.stop();
   });
 });

@@ -168,12 +168,22 @@ describe('streams', () => {
     await stream.close();
   });
 
-  test('a channel name with hostile bytes cannot forge fields', async () => {
-    const name = 'evil\nid: 1\ndata: forged';
-    const stream = await open(`/events/stream?channel=${encodeURIComponent(name)}&format=named`, name);
+  test('a channel name with control characters is refused, and a strange one cannot forge fields', async () => {
+    assert.equal((await gateway.get(`/events/stream?channel=${encodeURIComponent('evil\nid: 1\ndata: forged')}`)).status, 400);
+    const name = 'odd: name " \\ ü 😀 *?[x]';
+    const stream = await open(`/events/stream?channel=${encodeURIComponent(name)}&channel=other&format=envelope`, name);
+    const named = await open(`/events/stream?channel=${encodeURIComponent(name)}&format=named`, name);
     await redis.publish(name, '1');
+    assert.deepEqual(JSON.parse((await stream.next()).data), { channel: name, data: 1 });
+    assert.equal((await named.next()).event, name);
+    await Promise.all([stream.close(), named.close()]);
+  });
+
+  test('a pattern may match channels whose names would forge fields, and they do not', async () => {
+    const stream = await openPatterns('/events/stream?pattern=forge*&format=named', 1);
+    await redis.publish('forge\nid: 1\ndata: forged', 'real');
     const event = await stream.next();
-    assert.equal(event.data, '1');
+    assert.equal(event.data, 'real');
     assert.doesNotMatch(event.event, /\n/);
     await stream.close();
   });
@@ -337,6 +347,6 @@ test('more streams than clients_max are deferred in a way that browsers come bac
   await third.seesRetry();
   await third.end();
   assert.ok(third.retries.at(-1) >= 1000);
-  assert.deepEqual(third.events, []);
+  assert.deepEqual(third.events.map((event) => event.event), ['refused']);
   await Promise.all(streams.map((stream) => stream.close()));
 });

@@ -22,6 +22,11 @@ export function sluice(args, options = {}) {
   return runProcess(BINARY, args, { ...options, environment: { ...CLEAN, ...options.environment } });
 }
 
+/** Starts a command of the binary that goes on, such as `tail`; as startProcess(). */
+export function startSluice(args, options = {}) {
+  return startProcess(BINARY, args, { ...options, environment: { ...CLEAN, ...options.environment } });
+}
+
 class Gateway {
   constructor(process_, port) {
     this.process = process_;
@@ -110,7 +115,7 @@ export async function startGateway({ redis, flags = [], environment = {}, wait =
   const port = chosenPort ?? (await freePort());
   const args = ['serve', '--listen', `127.0.0.1:${port}`];
   if (redis) args.push('--redis-url', redis.url ?? redis);
-  const process_ = startProcess(BINARY, [...args, '--drain-timeout', '300ms', ...flags], { environment: { ...CLEAN, ...environment } });
+  const process_ = startSluice([...args, '--drain-timeout', '300ms', ...flags], { environment });
   const gateway = new Gateway(process_, port);
   if (!wait) return gateway;
   const ended = process_.exited.then(({ code, signal }) => {

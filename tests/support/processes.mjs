@@ -41,7 +41,7 @@ export async function freePort() {
 
 /**
  * Starts a program. The result has `child`, `pid`, what it wrote so far as `output`, `exited` (a promise of {code, signal}),
- * and waits for output with `sees(pattern)`.
+ * and waits with `sees(pattern)` and `ends()`.
  */
 export function startProcess(program, args, { environment = {}, input = 'ignore' } = {}) {
   const child = spawn(program, args, { env: { ...process.env, ...environment }, stdio: [input, 'pipe', 'pipe'] });
@@ -71,11 +71,13 @@ export function startProcess(program, args, { environment = {}, input = 'ignore'
       return within(milliseconds, `${pattern} in the output of ${program}`, found);
     },
     kill: (signal) => child.kill(signal),
+    /** Waits for its end: {code, signal}. */
+    ends: (milliseconds = 10000) => within(milliseconds, `end of ${program}`, process_.exited),
     /** Ends it, by force if it does not go. */
     async stop(signal = 'SIGTERM', milliseconds = 10000) {
       child.kill(signal);
       try {
-        return await within(milliseconds, `end of ${program}`, process_.exited);
+        return await process_.ends(milliseconds);
       } catch (problem) {
         child.kill('SIGKILL');
         await process_.exited;
@@ -84,6 +86,8 @@ export function startProcess(program, args, { environment = {}, input = 'ignore'
     },
   };
   children.add(child);
+  // A test that failed and left its processes behind must not keep the test process from ending; 'exit' above ends them.
+  for (const handle of [child, child.stdout, child.stderr]) handle.unref();
   process_.exited.catch(() => {}).finally(() => {
     children.delete(child);
     for (const look of [...watchers]) look(true);
@@ -105,7 +109,7 @@ export async function runProcess(program, args, { input, milliseconds = 10000, .
   const running = startProcess(program, args, { ...options, input: input === undefined ? 'ignore' : 'pipe' });
   if (input !== undefined) running.child.stdin.end(input);
   try {
-    const { code, signal } = await within(milliseconds, `end of ${program}`, running.exited);
+    const { code, signal } = await running.ends(milliseconds);
     return { code, signal, output: running.output, stdout: running.stdout };
   } catch (problem) {
     running.kill('SIGKILL');

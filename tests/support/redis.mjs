@@ -151,7 +151,7 @@ class Redis {
   async kill() {
     await this.client.close();
     this.process.kill('SIGKILL');
-    await this.process.exited;
+    await this.process.ends();
   }
 
   async restart() {
@@ -162,14 +162,22 @@ class Redis {
   async stop() {
     await this.client?.close();
     this.process?.kill('SIGKILL');
-    await this.process?.exited;
+    await this.process?.ends();
     removeFolder(this.folder);
   }
 }
 
-/** Starts redis-server on a unix socket in a folder of its own, with `tcp: true` on a free port of loopback too. */
+/**
+ * Starts redis-server on a unix socket in a folder of its own, with `tcp: true` on a free port of loopback too. `args` are more of
+ * its settings.
+ */
 export async function startRedis({ tcp = false, args = [] } = {}) {
   const redis = new Redis(makeFolder(), tcp ? await freePort() : undefined, args);
-  await redis.start();
-  return redis;
+  try {
+    await redis.start();
+    return redis;
+  } catch (problem) {
+    await redis.stop();
+    throw problem;
+  }
 }
