@@ -17,12 +17,6 @@ static void update_redis_up(struct gateway *gateway)
     metrics->redis_up = metrics->feed_up && metrics->commands_up;
 }
 
-static void count_connection(struct gateway *gateway, uint64_t *generation)
-{
-    if ((*generation)++ > 0)
-        gateway->metrics->redis_reconnects++;
-}
-
 /* ---- feed → hub ---- */
 
 static enum topic_kind topic_kind_of(enum feed_kind kind)
@@ -33,7 +27,7 @@ static enum topic_kind topic_kind_of(enum feed_kind kind)
 static void on_feed_up(void *context, int64_t client_id)
 {
     struct gateway *gateway = context;
-    count_connection(gateway, &gateway->feed_generation);
+    gateway->feed_generation++;
     gateway->metrics->feed_up = true;
     update_redis_up(gateway);
     /* The cache forgets before viewers ask it anew, and what they make it read is tracked for this
@@ -118,7 +112,6 @@ struct feed_events gateway_feed_events(struct gateway *gateway)
 static void on_commands_up(void *context)
 {
     struct gateway *gateway = context;
-    count_connection(gateway, &gateway->commands_generation);
     gateway->metrics->commands_up = true;
     update_redis_up(gateway);
     if (feed_is_up(gateway->feed))

@@ -80,6 +80,7 @@ static struct redis_link_options link_options_of(const struct gateway *gateway, 
         .reply_bytes_max = settings->redis_reply_bytes_max,
         .output_bytes_max = output_bytes_max,
         .read_bytes_per_turn = READ_BYTES_PER_TURN,
+        .metrics = gateway->metrics,
     };
 }
 

@@ -36,7 +36,6 @@ struct gateway {
     struct event *sweep_timer;
 
     uint64_t feed_generation; /* grows with each connection of the feed */
-    uint64_t commands_generation;
     struct log_limiter load_limiter;
     struct log_limiter origin_limiter;
 
