@@ -28,14 +28,17 @@ describe('the request gate', () => {
   const post = (headers, body = '') => `POST /events/publish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}\r\n${body}`;
   const get = (target, headers = '') => `GET ${target} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`;
 
-  /** Sends `text`; the answer must be one of `expected`, the only one, and the connection closed. */
+  /**
+   * Sends `text`; the answer must be one of `expected`, the only one, and the connection closed. libmicrohttpd 0.9.75 writes the head
+   * of its own refusals twice, so the same status may come again: what was smuggled would be answered 200.
+   */
   async function refused(text, expected) {
     const connection = new RawConnection(gateway.port);
     connection.send(text);
     const answer = await connection.end();
     const [status, ...more] = statuses(answer);
     assert.ok(expected.includes(status), `${status} instead of ${expected}: ${answer.slice(0, 300)}`);
-    assert.deepEqual(more, [], 'a second answer: something was smuggled');
+    assert.ok(more.every((other) => other === status), `something was smuggled: ${answer}`);
   }
 
   const cases = {
