@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define UNIX_PREFIX "unix:"
+#define CLIENTS_PER_SOURCE 10000
 
 static bool parse_unix(const char *path, struct address *ret_address)
 {
@@ -81,13 +82,40 @@ int address_listen(const struct address *address)
     return descriptor;
 }
 
-int address_connect(const struct address *address)
+static int connect_socket(int descriptor, const struct address *address)
 {
-    int descriptor = open_socket(address);
-    if (descriptor < 0)
-        return -1;
     if (connect(descriptor, (const struct sockaddr *)&address->socket_address, address->length) != 0 &&
         errno != EINPROGRESS)
         return close_and_fail(descriptor);
     return descriptor;
+}
+
+int address_connect(const struct address *address)
+{
+    int descriptor = open_socket(address);
+    return descriptor < 0 ? -1 : connect_socket(descriptor, address);
+}
+
+static bool is_loopback(const struct address *address)
+{
+    const struct sockaddr_in *inet_address =
+        (const struct sockaddr_in *)(const void *)&address->socket_address;
+    return inet_address->sin_family == AF_INET &&
+           ntohl(inet_address->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+int address_connect_as(const struct address *address, size_t client)
+{
+    int descriptor = open_socket(address);
+    if (descriptor < 0)
+        return -1;
+    if (is_loopback(address)) {
+        in_addr_t host = INADDR_LOOPBACK + (in_addr_t)(client / CLIENTS_PER_SOURCE);
+        struct sockaddr_in source = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(host) };
+        int on = 1; /* the port is chosen when both ends are known */
+        setsockopt(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+        if (bind(descriptor, (const struct sockaddr *)&source, sizeof source) != 0)
+            return close_and_fail(descriptor);
+    }
+    return connect_socket(descriptor, address);
 }

@@ -116,7 +116,7 @@ static void close_client(struct client *client, enum client_state state)
 static bool open_client(struct client *client)
 {
     struct clients *clients = client->clients;
-    client->socket = address_connect(&clients->options->server);
+    client->socket = address_connect_as(&clients->options->server, (size_t)(client - clients->list));
     if (client->socket < 0)
         return false;
     if (!watch_add(clients->loop, client->socket, EPOLLOUT, &client->watch)) {
