@@ -82,25 +82,31 @@ static bool send_plain(struct commands *commands, const struct publish_item *ite
     return commands_send(commands, &command, 1, done, context);
 }
 
+struct script_texts {
+    struct buffer receipt_key;
+    struct buffer live;      /* live:<event> */
+    struct buffer events;    /* events:<event> */
+    struct buffer behind_id; /* of a critical event's message: what follows on the entry's id */
+    char window[24], maxlen[24], fields[24];
+};
+
 /*
  * The live message of a critical event is its payload with the entry's id as the first member, so its readers
  * find the same fields whether the event is critical or not. A payload with an `id` of its own keeps it; the
  * entry's is `entryId` then.
  */
 static void add_critical_message(struct arguments *arguments, const struct publish_item *item,
-                                 const struct buffer *live)
+                                 const struct script_texts *texts)
 {
     bool has_id = false;
     for (size_t i = 0; i < item->field_count; i++)
         has_id |=
             text_is(text_of(item->entry.data + item->fields[i].name_at, item->fields[i].name_length), "id");
 
-    add_buffer(arguments, live);
+    add_buffer(arguments, &texts->live);
     add_text(arguments, "1");
     add_text(arguments, has_id ? "{\"entryId\":\"" : "{\"id\":\"");
-    /* The payload's own text follows behind its opening brace; make_entry() made sure of at least one member.
-     */
-    add(arguments, item->payload.data + 1, item->payload.size - 1);
+    add_buffer(arguments, &texts->behind_id);
 }
 
 static void add_message(struct arguments *arguments, const struct buffer *channel,
@@ -111,13 +117,6 @@ static void add_message(struct arguments *arguments, const struct buffer *channe
     add_buffer(arguments, payload);
     add_text(arguments, "");
 }
-
-struct script_texts {
-    struct buffer receipt_key;
-    struct buffer live;   /* live:<event> */
-    struct buffer events; /* events:<event> */
-    char window[24], maxlen[24], fields[24];
-};
 
 static bool run_script(struct commands *commands, const struct publish_item *item,
                        const struct script_texts *texts, struct text token, commands_done *done,
@@ -146,7 +145,7 @@ static bool run_script(struct commands *commands, const struct publish_item *ite
         if (item->channel.size)
             add_message(&arguments, &item->channel, &item->payload);
         if (item->critical)
-            add_critical_message(&arguments, item, &texts->live);
+            add_critical_message(&arguments, item, texts);
         else if (item->event.size)
             add_message(&arguments, &texts->live, &item->payload);
 
@@ -173,17 +172,22 @@ bool publish_script_send(struct commands *commands, const struct publish_item *i
     append_joined(&texts.receipt_key, RECEIPT_PREFIX, id.bytes, id.length);
     append_joined(&texts.live, "live:", item->event.data, item->event.size);
     append_joined(&texts.events, "events:", item->event.data, item->event.size);
+    /* The payload's own members follow; make_entry() made sure that there is one. */
+    if (item->critical)
+        append_joined(&texts.behind_id, "\",", item->payload.data + 1, item->payload.size - 1);
     snprintf(texts.window, sizeof(texts.window), "%" PRIu64, window_ms);
     snprintf(texts.maxlen, sizeof(texts.maxlen), "%" PRIu64, item->maxlen);
     snprintf(texts.fields, sizeof(texts.fields), "%zu", item->field_count);
 
-    bool sent = !texts.receipt_key.failed && !texts.live.failed && !texts.events.failed;
+    bool sent =
+        !texts.receipt_key.failed && !texts.live.failed && !texts.events.failed && !texts.behind_id.failed;
     if (sent)
         sent = is_plain(item) ? send_plain(commands, item, &texts.live, done, context)
                               : run_script(commands, item, &texts, token, done, context);
     buffer_free(&texts.receipt_key);
     buffer_free(&texts.live);
     buffer_free(&texts.events);
+    buffer_free(&texts.behind_id);
     return sent;
 }
 
