@@ -7,6 +7,9 @@ export function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** A publisher that is further behind its schedule did not get its core in time. */
+const TRUSTED_LATE_MS = 10;
+
 /** What went wrong for clients that read: nothing of it may happen. */
 const FAULTS = ['lost', 'duplicate', 'outOfOrder', 'corrupt', 'otherEvents', 'disconnected'];
 
@@ -87,6 +90,11 @@ export function markdown({ machine, scenarios, records, targets, bars, rounds, f
     const faults = faultsOf(records.filter(({ target }) => target === name));
     if (faults.length) parts.push(`${title}: ${faults.join(', ')}.`);
   }
+  const late = records.flatMap(({ scenario, target, runs }) =>
+    Object.values(runs).filter(({ publisher }) => publisher?.lateMsMax > TRUSTED_LATE_MS).map(() => `${scenario} ${target}`));
+  if (late.length)
+    parts.push(`The machine was busy with something else (the publisher itself was more than ${TRUSTED_LATE_MS} ms late), so the latencies of these ` +
+      `say little: ${[...new Set(late)].join(', ')}.`);
   if (failures.length) parts.push(`Failed: ${failures.join('; ')}.`);
   parts.push(`### Bars\n${barTable(bars.filter(({ value }) => Number.isFinite(value)))}`);
   return `${parts.join('\n\n')}\n`;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { freePort, makeFolder, removeFolder, startProcess } from '../support/processes.mjs';
-import { until, within } from '../support/wait.mjs';
+import { until } from '../support/wait.mjs';
 import { describeMachine, pickCores, pin, prefer, wrapped } from './machine.mjs';
 import { judge, markdown } from './report.mjs';
 import { scenarios } from './scenarios.mjs';
@@ -81,8 +81,7 @@ async function withServer(target, place, core, use) {
     await prefer(server.pid);
     return await Promise.race([use({ ...place, port, pid: server.pid }), ended]);
   } finally {
-    server.kill('SIGKILL');
-    await server.exited.catch(() => {});
+    await server.stop('SIGKILL').catch(() => {});
     removeFolder(folder);
   }
 }
@@ -93,7 +92,7 @@ async function runLoad(target, options, { port, pid, redisSocket, build }, core)
     '--server-pid', String(pid), '--path', target.path, '--joined-by', target.joinedBy, '--time-limit-s', String(LOAD_SECONDS_MAX), ...flags], core);
   const load = startProcess(program, words);
   prefer(load.pid);
-  const { code, signal } = await within((LOAD_SECONDS_MAX + 5) * 1000, 'end of the load generator', load.exited);
+  const { code, signal } = await load.ends((LOAD_SECONDS_MAX + 5) * 1000);
   if (code !== 0) throw new Error(`load ended with ${code ?? signal}: ${load.output.slice(-500).trim()}`);
   return JSON.parse(load.stdout);
 }
