@@ -1,21 +1,30 @@
 #include "hub/hub.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/random.h"
 #include "hub/frames.h"
 #include "hub/hub_state.h"
+#include "wire/composite_cursor.h"
 #include "wire/sse.h"
 
 /* A client that is let go for good reason should not be back at once. */
 #define REFUSED_RETRY_MIN_MS 10000
 #define REFUSED_RETRY_MAX_MS 60000
+
+/* The client has taken all that waited for it. */
+static void taken_all(struct hub *hub, struct subscriber *subscriber)
+{
+    if (subscriber->state == SUBSCRIBER_CLOSING)
+        hub_let_go(hub, subscriber);
+    else if (subscriber->replay_waits)
+        hub_replay_taken(hub, subscriber);
+    else if (subscriber->is_private)
+        subscriber->owner->on_room(subscriber->owner->context);
+}
 
 static void on_socket_ready(void *context, void *owner, uint32_t events)
 {
@@ -31,8 +40,8 @@ static void on_socket_ready(void *context, void *owner, uint32_t events)
     enum delivery_result result = subscriber_flush(subscriber, &hub->delivery);
     if (result != DELIVERY_DONE)
         hub_failed(hub, subscriber, result);
-    else if (subscriber->state == SUBSCRIBER_CLOSING && !subscriber_has_backlog(subscriber))
-        hub_let_go(hub, subscriber);
+    else if (!subscriber_has_backlog(subscriber))
+        taken_all(hub, subscriber);
 }
 
 static void on_sockets_done(void *context)
@@ -58,11 +67,13 @@ struct hub *hub_create(struct event_base *base, const struct hub_options *option
     hub->topics[TOPIC_CHANNEL] = map_create();
     hub->topics[TOPIC_PATTERN] = map_create();
     hub->topics[TOPIC_STREAM] = map_create();
+    struct history_source history_source = { source->read_history, source->context };
+    hub->history = history_create(&history_source);
     hub->poller = poller_create(base, on_socket_ready, on_sockets_done, hub);
     hub->delivery = (struct delivery){ .poller = hub->poller, .metrics = metrics, .now_ms = clock_now_ms() };
     hub_set_options(hub, options);
-    if (!hub->topics[TOPIC_CHANNEL] || !hub->topics[TOPIC_PATTERN] || !hub->topics[TOPIC_STREAM] || !hub->poller ||
-        !hub_start_timers(hub)) {
+    if (!hub->topics[TOPIC_CHANNEL] || !hub->topics[TOPIC_PATTERN] || !hub->topics[TOPIC_STREAM] ||
+        !hub->history || !hub->poller || !hub_start_replays(hub) || !hub_start_timers(hub)) {
         hub_destroy(hub);
         return NULL;
     }
@@ -83,6 +94,7 @@ void hub_destroy(struct hub *hub)
     if (!hub)
         return;
     hub_stop_timers(hub);
+    hub_stop_replays(hub);
     struct subscriber *subscriber;
     while ((subscriber = heartbeat_any(&hub->heartbeat)) != NULL)
         hub_let_go(hub, subscriber);
@@ -94,6 +106,8 @@ void hub_destroy(struct hub *hub)
             topic_destroy(topic);
         map_destroy(hub->topics[kind]);
     }
+    history_destroy(hub->history);
+    chunk_release(hub->ids);
     message_release(hub->publish);
     heartbeat_free(&hub->heartbeat);
     poller_destroy(hub->poller);
@@ -131,7 +145,8 @@ static void leave_topics(struct hub *hub, struct subscriber *subscriber)
 
 static void subscriber_free(struct subscriber *subscriber)
 {
-    free(subscriber->others);
+    if (!subscriber->is_private)
+        free(subscriber->others);
     free(subscriber);
 }
 
@@ -160,8 +175,16 @@ static bool join_topics(struct hub *hub, struct subscriber *subscriber, const st
             hub_topic_left(hub, topic);
             return false;
         }
-        subscriber->topic_count++;
+        struct membership *membership = subscriber_membership(subscriber, subscriber->topic_count++);
+        membership->placed = name->placed;
+        membership->proved = name->proved;
+        membership->position = name->position;
+        if (name->kind == TOPIC_STREAM)
+            subscriber->streams_tag = composite_cursor_tag(subscriber->streams_tag, name->name, name->length);
+        else
+            subscriber->has_channels = true;
     }
+    subscriber->composite = subscriber->topic_count > 1 && subscriber->streams_tag != 0;
     return true;
 }
 
@@ -209,11 +232,49 @@ enum hub_open_status hub_open(struct hub *hub, const struct stream_request *requ
     return HUB_OPEN_OK;
 }
 
+enum hub_open_status hub_open_private(struct hub *hub, const struct private_stream *owner,
+                                      struct subscriber **ret_subscriber)
+{
+    static const struct stream_request nothing = { .format = STREAM_RAW };
+    enum hub_open_status status = hub_open(hub, &nothing, ret_subscriber);
+    if (status == HUB_OPEN_OK) {
+        (*ret_subscriber)->is_private = true;
+        (*ret_subscriber)->owner = owner;
+    }
+    return status;
+}
+
+bool hub_send_private(struct hub *hub, struct subscriber *subscriber, const char *bytes, size_t length)
+{
+    if (subscriber->state != SUBSCRIBER_LIVE)
+        return false;
+    hub->delivery.now_ms = clock_now_ms();
+    enum delivery_result result = subscriber_send_bytes(subscriber, &hub->delivery, bytes, length);
+    if (result == DELIVERY_DONE)
+        hub->metrics->sse_events++;
+    else
+        hub_failed(hub, subscriber, result);
+    return result == DELIVERY_DONE;
+}
+
+void hub_end_private(struct hub *hub, struct subscriber *subscriber)
+{
+    hub_dismiss(hub, subscriber, NULL);
+}
+
 void hub_abandon(struct hub *hub, struct subscriber *subscriber)
 {
     leave_topics(hub, subscriber);
     subscriber_free(subscriber);
     hub->client_count--;
+}
+
+static void attach_private(struct hub *hub, struct subscriber *subscriber)
+{
+    subscriber->state = SUBSCRIBER_LIVE;
+    hub_greet(hub, subscriber);
+    if (subscriber->state == SUBSCRIBER_LIVE)
+        subscriber->owner->on_attached(subscriber->owner->context);
 }
 
 bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor)
@@ -232,6 +293,8 @@ bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor)
         hub_let_go(hub, subscriber);
     else if (subscriber->refused || hub->draining)
         hub_dismiss(hub, subscriber, subscriber->refused ? "subscription refused" : NULL);
+    else if (subscriber->is_private)
+        attach_private(hub, subscriber);
     else
         hub_try_join(hub, subscriber);
     return subscriber->state != SUBSCRIBER_DEAD;
@@ -257,6 +320,8 @@ void hub_visit_listed(struct hub *hub)
         hub->listed = subscriber->next_listed;
         subscriber->listed = false;
         if (subscriber->state == SUBSCRIBER_DEAD) {
+            if (subscriber->is_private)
+                subscriber->owner->on_gone(subscriber->owner->context);
             subscriber_free(subscriber);
             continue;
         }
@@ -272,6 +337,7 @@ void hub_let_go(struct hub *hub, struct subscriber *subscriber)
         return;
     subscriber->state = SUBSCRIBER_DEAD;
     hub_cancel_snapshot(hub, subscriber);
+    hub_cancel_page(hub, subscriber);
     leave_topics(hub, subscriber);
     heartbeat_remove(&hub->heartbeat, subscriber);
     subscriber_close(subscriber, &hub->delivery);
@@ -295,6 +361,7 @@ void hub_finish(struct hub *hub, struct subscriber *subscriber)
     }
     subscriber->state = SUBSCRIBER_CLOSING;
     hub_cancel_snapshot(hub, subscriber);
+    hub_cancel_page(hub, subscriber);
     leave_topics(hub, subscriber);
 }
 

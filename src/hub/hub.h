@@ -27,10 +27,12 @@
 #include "hub/snapshot_cache.h"
 #include "metrics/metrics.h"
 #include "wire/cursor.h"
+#include "wire/entry_id.h"
 
 /* A batch is told on the Pub/Sub channel batch:<id>. */
 #define BATCH_CHANNEL_PREFIX "batch:"
 
+struct history;
 struct hub;
 struct subscriber;
 
@@ -58,10 +60,13 @@ struct hub_options {
     size_t replay_bytes;
 };
 
-/* What the hub asks of the feed; bound by the gateway. */
+/* What the hub asks of feed, tail and commands; bound by the gateway. */
 struct hub_source {
     bool (*subscribe)(void *context, enum topic_kind kind, const char *name, size_t length);
     bool (*unsubscribe)(void *context, enum topic_kind kind, const char *name, size_t length);
+    /* Answered through hub_history(), see hub/history.h. */
+    bool (*read_history)(void *context, const char *stream, size_t length, struct entry_id after,
+                         size_t count, uint64_t token);
     void *context;
 };
 
@@ -80,8 +85,14 @@ struct topic_name {
     enum topic_kind kind;
     const char *name;
     size_t length;
+    /* A stream: what is behind `position` is wanted, not only what comes. */
+    bool placed;
+    /* It need not be proved that nothing behind `position` was lost: a first connection chose it. */
+    bool proved;
+    struct entry_id position;
 };
 
+/* How it stands among the channels and patterns; streams have their positions. */
 enum resume_kind {
     RESUME_NONE,    /* a first connection */
     RESUME_CURSOR,  /* comes back with an id of ours */
@@ -140,6 +151,15 @@ void hub_confirmed(struct hub *hub, enum topic_kind kind, const char *name, size
 void hub_refused(struct hub *hub, enum topic_kind kind, const char *name, size_t length, const char *problem);
 void hub_message(struct hub *hub, enum topic_kind kind, const char *topic, size_t topic_length,
                  const char *channel, size_t channel_length, const char *payload, size_t payload_length);
+/* The stream is watched: what is behind `last` comes. */
+void hub_watched(struct hub *hub, const char *stream, size_t length, struct entry_id last);
+void hub_entry(struct hub *hub, const char *stream, size_t length, struct entry_id id, const char *json,
+               size_t json_length);
+/* Entries were lost for good; what is behind `last` comes. */
+void hub_stream_broken(struct hub *hub, const char *stream, size_t length, enum gap_reason reason,
+                       struct entry_id last);
+/* For the answers to read_history. */
+struct history *hub_history(struct hub *hub);
 void hub_fence(struct hub *hub, uint64_t token);
 /* A key of the snapshot store changed; NULL: all of them. */
 void hub_invalidated(struct hub *hub, const char *batch_id, size_t length);

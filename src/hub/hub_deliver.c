@@ -15,21 +15,21 @@ static void on_chunk_done(void *context, const struct chunk *chunk)
 
 /* The turn's chunk with the message as its last, framed when the first subscriber asks for it. NULL when
  * memory is short. */
-struct chunk *hub_frame(struct hub *hub, struct topic *topic, enum stream_format format,
-                        const struct message *message)
+static struct chunk *frame(struct hub *hub, struct topic *topic, unsigned variant,
+                           const struct message *message)
 {
-    struct chunk *chunk = topic_turn_chunk(topic, format, message->received_ns);
-    if (!chunk || (chunk->messages > 0 && topic->turn_sequence[format] == message->sequence))
+    struct chunk *chunk = topic_turn_chunk(topic, variant, message->received_ns);
+    if (!chunk || (chunk->messages > 0 && topic->turn_sequence[variant] == message->sequence))
         return chunk;
     size_t begin = chunk->bytes.size;
-    frames_append_message(&chunk->bytes, format, hub->epoch, message);
+    frames_append_message(&chunk->bytes, variant, hub->epoch, message);
     if (chunk->bytes.failed)
         return NULL;
     chunk->messages++;
     chunk->done = on_chunk_done;
     chunk->done_context = hub->metrics;
-    topic->turn_last[format] = begin;
-    topic->turn_sequence[format] = message->sequence;
+    topic->turn_last[variant] = begin;
+    topic->turn_sequence[variant] = message->sequence;
     if (!list_linked(&topic->dirty))
         list_append(&hub->dirty_topics, &topic->dirty);
     return chunk;
@@ -41,6 +41,7 @@ static void lose_members(struct hub *hub, struct topic *topic, uint64_t sequence
 {
     topic_discard_turn(topic);
     ring_clear(&topic->ring, sequence, GAP_TRIMMED);
+    topic->ring.floor_entry = topic->last_entry;
     for (size_t list = MEMBERS_SEVERAL; list < MEMBER_LISTS; list++) {
         struct members *members = &topic->members[list];
         while (members->count > 0)
@@ -48,25 +49,56 @@ static void lose_members(struct hub *hub, struct topic *topic, uint64_t sequence
     }
 }
 
+/* The id of the client's next event goes out before the bare frame that all such clients share. */
+static enum delivery_result queue_id_line(struct hub *hub, struct subscriber *subscriber)
+{
+    if (!hub->ids)
+        hub->ids = chunk_create();
+    if (!hub->ids)
+        return DELIVERY_GONE;
+    struct buffer *lines = &hub->ids->bytes;
+    size_t begin = lines->size;
+    hub_append_id_line(hub, subscriber, subscriber->sequence, lines);
+    if (lines->failed)
+        return DELIVERY_GONE;
+    return subscriber_queue(subscriber, &hub->delivery, hub->ids, begin, lines->size);
+}
+
+static bool give_to_several(struct hub *hub, struct membership *membership, const struct message *message)
+{
+    struct subscriber *subscriber = membership->subscriber;
+    struct topic *topic = membership->topic;
+    unsigned variant = subscriber->composite ? FRAME_BARE(subscriber->format) : subscriber->format;
+    struct chunk *chunk = frame(hub, topic, variant, message);
+    if (!chunk)
+        return false;
+    subscriber->sequence = message->sequence;
+    membership->position = message->entry;
+    enum delivery_result result = subscriber->composite ? queue_id_line(hub, subscriber) : DELIVERY_DONE;
+    if (result == DELIVERY_DONE)
+        result =
+            subscriber_queue(subscriber, &hub->delivery, chunk, topic->turn_last[variant], chunk->bytes.size);
+    if (result != DELIVERY_DONE) {
+        hub_failed(hub, subscriber, result);
+        return true;
+    }
+    hub->metrics->sse_events++;
+    hub_list(hub, subscriber);
+    return true;
+}
+
 static bool frame_for_several(struct hub *hub, struct topic *topic, const struct message *message)
 {
     struct members *several = &topic->members[MEMBERS_SEVERAL];
     for (uint32_t i = several->count; i-- > 0;) {
-        struct subscriber *subscriber = several->items[i]->subscriber;
+        struct membership *membership = several->items[i];
+        const struct subscriber *subscriber = membership->subscriber;
         if (subscriber->sequence >= message->sequence)
             continue; /* has it by another of its topics */
-        struct chunk *chunk = hub_frame(hub, topic, subscriber->format, message);
-        if (!chunk)
+        if (hub->syncing && subscriber->has_channels)
+            continue; /* is told of the gap first; this comes with its join */
+        if (!give_to_several(hub, membership, message))
             return false;
-        subscriber->sequence = message->sequence;
-        enum delivery_result result = subscriber_queue(
-            subscriber, &hub->delivery, chunk, topic->turn_last[subscriber->format], chunk->bytes.size);
-        if (result != DELIVERY_DONE) {
-            hub_failed(hub, subscriber, result);
-        } else {
-            hub->metrics->sse_events++;
-            hub_list(hub, subscriber);
-        }
     }
     return true;
 }
@@ -74,15 +106,15 @@ static bool frame_for_several(struct hub *hub, struct topic *topic, const struct
 static bool frame_for_members(struct hub *hub, struct topic *topic, const struct message *message)
 {
     for (unsigned format = 0; format < STREAM_FORMATS; format++) {
-        /* While syncing, batches and clients of several topics wait for what their join gives them. */
+        /* While syncing, batches wait for the snapshot that their join gives them. */
         if (topic->members[MEMBERS_SINGLE + format].count == 0 || (hub->syncing && format == STREAM_BATCH))
             continue;
-        if (!hub_frame(hub, topic, (enum stream_format)format, message))
+        if (!frame(hub, topic, format, message))
             return false;
         if (format == STREAM_BATCH)
             topic->turn_terminal = message->kind == PAYLOAD_TERMINAL;
     }
-    return hub->syncing || frame_for_several(hub, topic, message);
+    return frame_for_several(hub, topic, message);
 }
 
 /*
@@ -154,6 +186,29 @@ static void end_publish(struct hub *hub)
     hub->publish = NULL;
 }
 
+void hub_entry(struct hub *hub, const char *stream, size_t length, struct entry_id id, const char *json,
+               size_t json_length)
+{
+    struct topic *topic = hub_find_topic(hub, TOPIC_STREAM, stream, length);
+    if (!topic || topic->state != TOPIC_CONFIRMED || entry_id_compare(id, topic->last_entry) <= 0)
+        return;
+    hub->metrics->stream_entries++;
+    end_publish(hub);
+    hub->sequence++;
+    topic->last_entry = id;
+    struct message *message = message_create(stream, length, json, json_length);
+    if (message) {
+        message->sequence = hub->sequence;
+        message->received_ns = clock_now_ns();
+        message->entry = id;
+    }
+    if (!message || !frame_for_members(hub, topic, message))
+        lose_members(hub, topic, hub->sequence);
+    else
+        ring_append(&topic->ring, message, hub->options.replay_messages, hub->options.replay_bytes);
+    message_release(message);
+}
+
 void hub_fence(struct hub *hub, uint64_t token)
 {
     end_publish(hub);
@@ -175,7 +230,9 @@ static struct chunk *conflated_chunk(struct hub *hub, struct topic *topic, const
     if (!newest)
         return NULL;
     size_t begin = topic->turn_last[STREAM_BATCH];
-    frames_append_gap(&newest->bytes, hub->epoch, topic->turn_sequence[STREAM_BATCH] - 1, GAP_SLOW_CONSUMER);
+    struct cursor before = { .epoch = hub->epoch, .sequence = topic->turn_sequence[STREAM_BATCH] - 1 };
+    char id[CURSOR_LENGTH_MAX];
+    frames_append_gap(&newest->bytes, id, cursor_format(&before, id), GAP_SLOW_CONSUMER, NULL);
     buffer_append(&newest->bytes, chunk->bytes.data + begin, chunk->bytes.size - begin);
     if (newest->bytes.failed) {
         chunk_release(newest);
@@ -221,12 +278,13 @@ static void flush_format(struct hub *hub, struct topic *topic, enum stream_forma
 void hub_flush_topic(struct hub *hub, struct topic *topic)
 {
     list_remove(&topic->dirty);
-    for (unsigned format = 0; format < STREAM_FORMATS; format++) {
-        struct chunk *chunk = topic->turn[format];
+    for (unsigned variant = 0; variant < FRAME_VARIANTS; variant++) {
+        struct chunk *chunk = topic->turn[variant];
         if (!chunk)
             continue;
-        topic->turn[format] = NULL;
-        flush_format(hub, topic, (enum stream_format)format, chunk);
+        topic->turn[variant] = NULL;
+        if (variant < STREAM_FORMATS)
+            flush_format(hub, topic, (enum stream_format)variant, chunk);
         chunk_release(chunk);
     }
     topic->turn_terminal = false;
@@ -234,11 +292,16 @@ void hub_flush_topic(struct hub *hub, struct topic *topic)
 
 void hub_turn_end(struct hub *hub)
 {
-    if (hub->syncing)
-        return;
     hub->delivery.now_ms = clock_now_ms();
-    struct list *node;
-    while ((node = list_first(&hub->dirty_topics)) != NULL)
-        hub_flush_topic(hub, LIST_OWNER(node, struct topic, dirty));
+    struct list *node = hub->dirty_topics.next;
+    while (node != &hub->dirty_topics) {
+        struct topic *topic = LIST_OWNER(node, struct topic, dirty);
+        node = node->next;
+        /* While syncing, nothing of the feed goes out before the gap does. */
+        if (!hub->syncing || topic->kind == TOPIC_STREAM)
+            hub_flush_topic(hub, topic);
+    }
     hub_visit_listed(hub);
+    chunk_release(hub->ids);
+    hub->ids = NULL;
 }

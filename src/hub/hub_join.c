@@ -10,21 +10,15 @@
 
 /* --- what a subscriber is sent before it is live --- */
 
-static void append_greeting(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
+void hub_append_greeting(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
 {
     if (!subscriber->greeted)
         sse_append_retry(out, hub_retry_ms(hub));
     subscriber->greeted = true;
 }
 
-static void append_gap(struct hub *hub, struct buffer *out, uint64_t sequence, enum gap_reason reason)
-{
-    hub->metrics->gaps[reason]++;
-    frames_append_gap(out, hub->epoch, sequence, reason);
-}
-
 /* Sends and frees what was built; false when the subscriber is gone by that. */
-static bool send_built(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
+bool hub_send_built(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
 {
     enum delivery_result result = DELIVERY_DONE;
     if (out->failed)
@@ -42,13 +36,13 @@ void hub_greet(struct hub *hub, struct subscriber *subscriber)
     if (subscriber->greeted)
         return;
     struct buffer out = { 0 };
-    append_greeting(hub, subscriber, &out);
-    if (subscriber->join == JOIN_FRESH)
+    hub_append_greeting(hub, subscriber, &out);
+    if (subscriber->join == JOIN_FRESH && subscriber->has_channels)
         subscriber->join = JOIN_MISSED;
-    send_built(hub, subscriber, &out);
+    hub_send_built(hub, subscriber, &out);
 }
 
-static void go_live(struct hub *hub, struct subscriber *subscriber)
+void hub_go_live(struct hub *hub, struct subscriber *subscriber)
 {
     for (size_t i = 0; i < subscriber->topic_count; i++) {
         enum member_list list = subscriber->topic_count == 1
@@ -78,24 +72,34 @@ static void go_waiting(struct hub *hub, struct subscriber *subscriber, enum join
 
 void hub_announce_gap(struct hub *hub, struct subscriber *subscriber, struct chunk *gap)
 {
-    hub->metrics->gaps[GAP_REDIS_RECONNECT]++;
-    enum delivery_result result = subscriber_send(subscriber, &hub->delivery, gap, 0, gap->bytes.size);
-    if (result != DELIVERY_DONE)
-        hub_failed(hub, subscriber, result);
-    else if (subscriber->format == STREAM_BATCH || subscriber->topic_count > 1)
+    if (subscriber->composite) {
+        struct buffer out = { 0 };
+        hub_append_gap(hub, subscriber, hub->sync_sequence, GAP_REDIS_RECONNECT, NULL, &out);
+        if (!hub_send_built(hub, subscriber, &out))
+            return;
+    } else {
+        hub->metrics->gaps[GAP_REDIS_RECONNECT]++;
+        enum delivery_result result = subscriber_send(subscriber, &hub->delivery, gap, 0, gap->bytes.size);
+        if (result != DELIVERY_DONE) {
+            hub_failed(hub, subscriber, result);
+            return;
+        }
+    }
+    if (subscriber->format == STREAM_BATCH || subscriber->topic_count > 1)
         go_waiting(hub, subscriber, JOIN_AFTER_GAP, hub->sync_sequence);
 }
 
 /* --- replay from the rings --- */
 
-/* True when the rings hold all the subscriber missed; else *ret_reason says why not. */
+/* True when the rings hold all the subscriber missed of its channels; else *ret_reason says why not. */
 static bool rings_cover(struct subscriber *subscriber, enum gap_reason *ret_reason)
 {
     bool covered = true;
     *ret_reason = GAP_TRIMMED;
     for (size_t i = 0; i < subscriber->topic_count; i++) {
-        const struct ring *ring = &subscriber_membership(subscriber, i)->topic->ring;
-        if (subscriber->sequence >= ring->floor)
+        const struct topic *topic = subscriber_membership(subscriber, i)->topic;
+        const struct ring *ring = &topic->ring;
+        if (topic->kind == TOPIC_STREAM || subscriber->sequence >= ring->floor)
             continue;
         covered = false;
         if (ring->floor_reason == GAP_REDIS_RECONNECT)
@@ -116,14 +120,25 @@ struct replay {
     size_t count;
 };
 
-/* Collects what all the subscriber's rings hold above its sequence. False when memory is short. */
+/* The first message of the topic's ring that the subscriber is to be given. */
+static uint32_t replay_from(struct subscriber *subscriber, const struct membership *membership)
+{
+    const struct ring *ring = &membership->topic->ring;
+    if (membership->topic->kind == TOPIC_STREAM)
+        return ring_after_entry(ring, membership->position);
+    bool wants_channels = subscriber->join == JOIN_REPLAY || subscriber->join == JOIN_AFTER_GAP ||
+                          subscriber->join == JOIN_CAUGHT_UP;
+    return wants_channels ? ring_after(ring, subscriber->sequence) : ring->count;
+}
+
+/* Collects what all the subscriber's rings hold for it. False when memory is short. */
 static bool collect_replay(struct subscriber *subscriber, struct replay *ret_replay)
 {
     *ret_replay = (struct replay){ 0 };
     size_t total = 0;
     for (size_t i = 0; i < subscriber->topic_count; i++) {
-        const struct ring *ring = &subscriber_membership(subscriber, i)->topic->ring;
-        total += ring->count - ring_after(ring, subscriber->sequence);
+        const struct membership *membership = subscriber_membership(subscriber, i);
+        total += membership->topic->ring.count - replay_from(subscriber, membership);
     }
     if (total == 0)
         return true;
@@ -132,8 +147,9 @@ static bool collect_replay(struct subscriber *subscriber, struct replay *ret_rep
         return false;
     size_t count = 0;
     for (size_t i = 0; i < subscriber->topic_count; i++) {
-        const struct ring *ring = &subscriber_membership(subscriber, i)->topic->ring;
-        for (uint32_t at = ring_after(ring, subscriber->sequence); at < ring->count; at++)
+        const struct membership *membership = subscriber_membership(subscriber, i);
+        const struct ring *ring = &membership->topic->ring;
+        for (uint32_t at = replay_from(subscriber, membership); at < ring->count; at++)
             messages[count++] = ring_get(ring, at);
     }
     qsort(messages, count, sizeof *messages, compare_sequence);
@@ -145,14 +161,47 @@ static bool collect_replay(struct subscriber *subscriber, struct replay *ret_rep
     return true;
 }
 
-/* Where to start so that what is sent stays within a client's backlog bound: 0 when all fits. */
+/* Where to start so that what is sent stays within a client's backlog bound: 0 when all fits. Entries are
+ * never left out. */
 static size_t replay_start(const struct hub *hub, const struct replay *replay)
 {
     size_t bytes = 0;
     size_t start = replay->count;
-    while (start > 0 && bytes + replay->messages[start - 1]->payload_length <= hub->options.backlog_bytes_max)
-        bytes += replay->messages[--start]->payload_length;
+    while (start > 0) {
+        const struct message *message = replay->messages[start - 1];
+        bytes += message->payload_length;
+        if (bytes > hub->options.backlog_bytes_max && !message_is_entry(message))
+            break;
+        start--;
+    }
     return start;
+}
+
+static struct membership *membership_of_entry(struct subscriber *subscriber, const struct message *message)
+{
+    for (size_t i = 0; i < subscriber->topic_count; i++) {
+        struct membership *membership = subscriber_membership(subscriber, i);
+        const struct topic *topic = membership->topic;
+        if (topic->kind == TOPIC_STREAM && topic->name_length == message->channel_length &&
+            memcmp(topic->name, message_channel(message), topic->name_length) == 0)
+            return membership;
+    }
+    return NULL;
+}
+
+static void append_message(struct hub *hub, struct subscriber *subscriber, const struct message *message,
+                           struct buffer *out)
+{
+    struct membership *membership =
+        message_is_entry(message) ? membership_of_entry(subscriber, message) : NULL;
+    if (membership)
+        membership->position = message->entry;
+    if (!subscriber->composite) {
+        frames_append_message(out, subscriber->format, hub->epoch, message);
+        return;
+    }
+    hub_append_id_line(hub, subscriber, message->sequence, out);
+    frames_append_message(out, FRAME_BARE(subscriber->format), hub->epoch, message);
 }
 
 /* Appends the replay; the gap first, if there is one. Counts what was replayed. */
@@ -161,10 +210,33 @@ static void append_replay(struct hub *hub, struct subscriber *subscriber, const 
 {
     size_t start = replay_start(hub, replay);
     if (gap || start > 0)
-        append_gap(hub, out, subscriber->sequence, gap ? reason : GAP_TRIMMED);
+        hub_append_gap(hub, subscriber, subscriber->sequence, gap ? reason : GAP_TRIMMED, NULL, out);
     for (size_t i = start; i < replay->count; i++)
-        frames_append_message(out, subscriber->format, hub->epoch, replay->messages[i]);
+        append_message(hub, subscriber, replay->messages[i], out);
     hub->metrics->sse_events += replay->count - start;
+}
+
+/* True when the subscriber must be told that it may have missed something of its channels. */
+static bool find_gap(struct subscriber *subscriber, enum gap_reason *ret_reason)
+{
+    switch ((enum join_kind)subscriber->join) {
+    case JOIN_FRESH:
+    case JOIN_AFTER_GAP:
+    case JOIN_CAUGHT_UP:
+        return false;
+    case JOIN_MISSED:
+        *ret_reason = GAP_REDIS_RECONNECT;
+        return true;
+    case JOIN_RESTART:
+        *ret_reason = GAP_RESTART;
+        return true;
+    case JOIN_UNKNOWN:
+        *ret_reason = GAP_UNKNOWN_ID;
+        return true;
+    case JOIN_REPLAY:
+        return !rings_cover(subscriber, ret_reason);
+    }
+    return false;
 }
 
 static void join_plain(struct hub *hub, struct subscriber *subscriber)
@@ -172,31 +244,15 @@ static void join_plain(struct hub *hub, struct subscriber *subscriber)
     struct buffer out = { 0 };
     struct replay replay = { 0 };
     enum gap_reason reason = GAP_REASONS;
-    append_greeting(hub, subscriber, &out);
-    switch ((enum join_kind)subscriber->join) {
-    case JOIN_FRESH:
-    case JOIN_CAUGHT_UP:
-        break;
-    case JOIN_MISSED:
-        append_gap(hub, &out, hub->sequence, GAP_REDIS_RECONNECT);
-        break;
-    case JOIN_RESTART:
-        append_gap(hub, &out, hub->sequence, GAP_RESTART);
-        break;
-    case JOIN_UNKNOWN:
-        append_gap(hub, &out, hub->sequence, GAP_UNKNOWN_ID);
-        break;
-    case JOIN_REPLAY:
-    case JOIN_AFTER_GAP: {
-        bool gap = subscriber->join == JOIN_REPLAY && !rings_cover(subscriber, &reason);
-        out.failed |= !collect_replay(subscriber, &replay);
-        append_replay(hub, subscriber, &replay, gap, reason, &out);
-        break;
-    }
-    }
+    hub_append_greeting(hub, subscriber, &out);
+    bool gap = find_gap(subscriber, &reason);
+    if (subscriber->join != JOIN_REPLAY && subscriber->join != JOIN_AFTER_GAP)
+        subscriber->sequence = hub->sequence;
+    out.failed |= !collect_replay(subscriber, &replay);
+    append_replay(hub, subscriber, &replay, gap, reason, &out);
     free(replay.messages);
-    if (send_built(hub, subscriber, &out))
-        go_live(hub, subscriber);
+    if (hub_send_built(hub, subscriber, &out))
+        hub_go_live(hub, subscriber);
 }
 
 /* --- batches --- */
@@ -210,12 +266,12 @@ static const char *batch_id(const struct topic *topic, size_t *ret_length)
 /* Sends the state a batch viewer joins with and makes it live, or ends it if the batch is over. */
 static void join_with(struct hub *hub, struct subscriber *subscriber, struct buffer *out, bool over)
 {
-    if (!send_built(hub, subscriber, out))
+    if (!hub_send_built(hub, subscriber, out))
         return;
     if (over)
         hub_finish(hub, subscriber);
     else
-        go_live(hub, subscriber);
+        hub_go_live(hub, subscriber);
 }
 
 /* The end of a batch ends its stream: what came behind belongs to another run. */
@@ -239,7 +295,7 @@ static bool replay_batch(struct hub *hub, struct subscriber *subscriber)
     if (replay.count == 0 && !out.failed)
         return false;
     bool over = cut_at_end(&replay);
-    append_greeting(hub, subscriber, &out);
+    hub_append_greeting(hub, subscriber, &out);
     append_replay(hub, subscriber, &replay, false, GAP_TRIMMED, &out);
     free(replay.messages);
     join_with(hub, subscriber, &out, over);
@@ -299,12 +355,12 @@ static void join_batch(struct hub *hub, struct subscriber *subscriber)
         reason = GAP_UNKNOWN_ID;
     }
     struct buffer out = { 0 };
-    append_greeting(hub, subscriber, &out);
+    hub_append_greeting(hub, subscriber, &out);
     if (reason != GAP_REASONS && subscriber->join != JOIN_CAUGHT_UP) {
-        append_gap(hub, &out, hub->sequence, reason);
+        hub_append_gap(hub, subscriber, hub->sequence, reason, NULL, &out);
         subscriber->join = JOIN_AFTER_GAP;
     }
-    if (!send_built(hub, subscriber, &out))
+    if (!hub_send_built(hub, subscriber, &out))
         return;
     size_t length;
     const char *id = batch_id(topic, &length);
@@ -322,11 +378,11 @@ void hub_try_join(struct hub *hub, struct subscriber *subscriber)
 {
     if (subscriber->state != SUBSCRIBER_WAITING || subscriber->descriptor < 0 || subscriber->awaits_snapshot)
         return;
-    if (!hub->feed_up) {
+    if (subscriber->has_channels && !hub->feed_up) {
         hub_greet(hub, subscriber);
         return;
     }
-    if (hub->syncing)
+    if (subscriber->has_channels && hub->syncing)
         return;
     for (size_t i = 0; i < subscriber->topic_count; i++)
         if (subscriber_membership(subscriber, i)->topic->state != TOPIC_CONFIRMED)
@@ -335,6 +391,8 @@ void hub_try_join(struct hub *hub, struct subscriber *subscriber)
         join_batch(hub, subscriber);
         return;
     }
+    if (subscriber->streams_tag != 0 && !hub_streams_ready(hub, subscriber))
+        return;
     if (subscriber->topic_count == 1)
         hub_flush_topic(hub, subscriber->first.topic);
     join_plain(hub, subscriber);

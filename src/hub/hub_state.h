@@ -3,7 +3,9 @@
  *
  *   hub.c          life of the hub and of subscribers: open, attach, close, reap
  *   hub_topics.c   topics: subscribed when first wanted, confirmed, lingering, gone
- *   hub_join.c     from WAITING to LIVE: replay, snapshot, gap
+ *   hub_join.c     from WAITING to LIVE: replay from the rings, snapshot, gap
+ *   hub_replay.c   before that, for streams: pages of their history
+ *   hub_id.c       ids and gaps as each subscriber has them
  *   hub_deliver.c  from Redis to sockets: sequence, frame, send, slow clients
  *   hub_tick.c     time: heartbeats, stalls, lingering, draining
  */
@@ -14,7 +16,9 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/poller.h"
+#include "hub/frames.h"
 #include "hub/heartbeat.h"
+#include "hub/history.h"
 #include "hub/hub.h"
 #include "hub/message.h"
 #include "hub/subscriber.h"
@@ -33,13 +37,13 @@ struct hub {
     struct map *topics[TOPIC_KINDS];
     struct list dirty_topics;
     struct list lingering_topics;
+    struct history *history;
     struct message *publish; /* the newest, while more topics may turn out to match the same PUBLISH */
 
     bool feed_up;
     bool syncing; /* the feed is back, not all topics are confirmed yet: nothing is sent before the gap is */
     size_t sync_pending;    /* topics not confirmed yet */
     uint64_t sync_sequence; /* where the gap stands */
-    bool ever_up;
 
     struct delivery delivery;
     struct poller *poller;
@@ -47,6 +51,10 @@ struct hub {
     struct subscriber *listed; /* to be flushed or freed when the turn ends */
     size_t client_count;       /* subscribers, attached or not, that are not dead */
 
+    struct chunk *ids;     /* id lines of this turn, for bare frames */
+    struct list replays;   /* subscribers that want a page of a stream's history, in turn */
+    size_t replays_active; /* pages asked for */
+    struct event *replay_timer;
     struct event *heartbeat_timer;
     struct event *housekeeping_timer;
     uint64_t join_again_ms; /* when to try those again who could not be given a snapshot; 0: nobody */
@@ -80,9 +88,26 @@ void hub_greet(struct hub *hub, struct subscriber *subscriber);
 void hub_cancel_snapshot(struct hub *hub, struct subscriber *subscriber);
 void hub_announce_gap(struct hub *hub, struct subscriber *subscriber, struct chunk *gap);
 
+void hub_go_live(struct hub *hub, struct subscriber *subscriber);
+void hub_append_greeting(struct hub *hub, struct subscriber *subscriber, struct buffer *out);
+bool hub_send_built(struct hub *hub, struct subscriber *subscriber, struct buffer *out);
+
+/* hub_replay.c */
+bool hub_streams_ready(struct hub *hub, struct subscriber *subscriber);
+void hub_cancel_page(struct hub *hub, struct subscriber *subscriber);
+void hub_replay_taken(struct hub *hub, struct subscriber *subscriber);
+bool hub_start_replays(struct hub *hub);
+void hub_stop_replays(struct hub *hub);
+
+/* hub_id.c */
+void hub_append_id(const struct hub *hub, struct subscriber *subscriber, uint64_t sequence,
+                   struct buffer *out);
+void hub_append_id_line(const struct hub *hub, struct subscriber *subscriber, uint64_t sequence,
+                        struct buffer *out);
+void hub_append_gap(struct hub *hub, struct subscriber *subscriber, uint64_t sequence, enum gap_reason reason,
+                    const struct stream_gap *stream, struct buffer *out);
+
 /* hub_deliver.c */
-struct chunk *hub_frame(struct hub *hub, struct topic *topic, enum stream_format format,
-                        const struct message *message);
 void hub_flush_topic(struct hub *hub, struct topic *topic);
 
 /* hub_tick.c */

@@ -9,7 +9,7 @@ struct topic *hub_find_topic(struct hub *hub, enum topic_kind kind, const char *
 
 static void subscribe(struct hub *hub, struct topic *topic)
 {
-    if (hub->feed_up &&
+    if ((hub->feed_up || topic->kind == TOPIC_STREAM) &&
         hub->source.subscribe(hub->source.context, topic->kind, topic->name, topic->name_length))
         topic->state = TOPIC_SUBSCRIBING;
 }
@@ -18,6 +18,7 @@ static void count_topics(struct hub *hub)
 {
     hub->metrics->redis_subscriptions =
         map_count(hub->topics[TOPIC_CHANNEL]) + map_count(hub->topics[TOPIC_PATTERN]);
+    hub->metrics->streams_watched = map_count(hub->topics[TOPIC_STREAM]);
 }
 
 struct topic *hub_want_topic(struct hub *hub, enum topic_kind kind, const char *name, size_t length)
@@ -88,7 +89,7 @@ void hub_feed_down(struct hub *hub)
             hub_cancel_snapshot(hub,
                                 clients->subscribers[i]); /* one read behind the new subscription is needed */
     }
-    for (size_t kind = 0; kind < TOPIC_KINDS; kind++) {
+    for (size_t kind = 0; kind < FEED_TOPIC_KINDS; kind++) {
         size_t cursor = 0;
         struct topic *topic;
         while ((topic = map_next(hub->topics[kind], &cursor)) != NULL) {
@@ -102,13 +103,15 @@ void hub_feed_down(struct hub *hub)
 static void announce_gap(struct hub *hub)
 {
     struct chunk *gap = chunk_create();
+    struct cursor cursor = { .epoch = hub->epoch, .sequence = hub->sync_sequence };
+    char id[CURSOR_LENGTH_MAX];
     if (gap)
-        frames_append_gap(&gap->bytes, hub->epoch, hub->sync_sequence, GAP_REDIS_RECONNECT);
+        frames_append_gap(&gap->bytes, id, cursor_format(&cursor, id), GAP_REDIS_RECONNECT, NULL);
     for (unsigned slot = 0; slot < HEARTBEAT_SLOTS; slot++) {
         struct heartbeat_slot *clients = &hub->heartbeat.slots[slot];
         for (uint32_t i = clients->count; i-- > 0;) {
             struct subscriber *subscriber = clients->subscribers[i];
-            if (subscriber->state != SUBSCRIBER_LIVE)
+            if (subscriber->state != SUBSCRIBER_LIVE || !subscriber->has_channels)
                 continue;
             if (!gap || gap->bytes.failed)
                 hub_let_go(hub, subscriber); /* it comes back and is told then */
@@ -143,7 +146,7 @@ void hub_feed_up(struct hub *hub)
     hub->sync_sequence =
         ++hub->sequence;   /* the loss takes a number, so that every older cursor is below the floors */
     hub->sync_pending = 1; /* held until all are asked for */
-    for (size_t kind = 0; kind < TOPIC_KINDS; kind++) {
+    for (size_t kind = 0; kind < FEED_TOPIC_KINDS; kind++) {
         size_t cursor = 0;
         struct topic *topic;
         while ((topic = map_next(hub->topics[kind], &cursor)) != NULL) {
@@ -158,6 +161,14 @@ void hub_feed_up(struct hub *hub)
     }
     count_confirmed(hub);
     hub_visit_listed(hub);
+}
+
+static void join_members(struct hub *hub, struct topic *topic)
+{
+    struct members *waiting = &topic->members[MEMBERS_WAITING];
+    for (uint32_t i = waiting->count; i-- > 0;)
+        if (i < waiting->count)
+            hub_try_join(hub, waiting->items[i]->subscriber);
 }
 
 void hub_confirmed(struct hub *hub, enum topic_kind kind, const char *name, size_t length)
@@ -175,10 +186,7 @@ void hub_confirmed(struct hub *hub, enum topic_kind kind, const char *name, size
     message_release(hub->publish);
     hub->publish = NULL;
     count_confirmed(hub);
-    struct members *waiting = &topic->members[MEMBERS_WAITING];
-    for (uint32_t i = waiting->count; i-- > 0;)
-        if (i < waiting->count)
-            hub_try_join(hub, waiting->items[i]->subscriber);
+    join_members(hub, topic);
 }
 
 void hub_refused(struct hub *hub, enum topic_kind kind, const char *name, size_t length, const char *problem)
@@ -203,4 +211,50 @@ void hub_refused(struct hub *hub, enum topic_kind kind, const char *name, size_t
         }
     }
     count_confirmed(hub);
+}
+
+/* --- streams --- */
+
+struct history *hub_history(struct hub *hub)
+{
+    return hub->history;
+}
+
+void hub_watched(struct hub *hub, const char *stream, size_t length, struct entry_id last)
+{
+    struct topic *topic = hub_find_topic(hub, TOPIC_STREAM, stream, length);
+    if (!topic || topic->state != TOPIC_SUBSCRIBING)
+        return;
+    topic->state = TOPIC_CONFIRMED;
+    topic->last_entry = last;
+    topic->ring.floor_entry = last;
+    join_members(hub, topic);
+    hub_visit_listed(hub);
+}
+
+/* Everybody who listens is told, and stands at `last` from now on. */
+void hub_stream_broken(struct hub *hub, const char *stream, size_t length, enum gap_reason reason,
+                       struct entry_id last)
+{
+    struct topic *topic = hub_find_topic(hub, TOPIC_STREAM, stream, length);
+    if (!topic || topic->state != TOPIC_CONFIRMED)
+        return;
+    hub_flush_topic(hub, topic);
+    ring_clear(&topic->ring, hub->sequence, reason);
+    topic->ring.floor_entry = last;
+    topic->last_entry = last;
+    struct stream_gap gap = { .stream = stream, .length = length };
+    const struct members *waiting = &topic->members[MEMBERS_WAITING];
+    for (uint32_t i = 0; i < waiting->count; i++)
+        waiting->items[i]->proved = false;
+    for (size_t list = MEMBERS_SEVERAL; list < MEMBER_LISTS; list++) {
+        struct members *members = &topic->members[list];
+        for (uint32_t i = members->count; i-- > 0;) {
+            struct membership *membership = members->items[i];
+            membership->position = last;
+            struct buffer out = { 0 };
+            hub_append_gap(hub, membership->subscriber, membership->subscriber->sequence, reason, &gap, &out);
+            hub_send_built(hub, membership->subscriber, &out);
+        }
+    }
 }

@@ -1,9 +1,11 @@
-/* One message as Redis published it, kept once for all rings that hold it. */
+/* One message as Redis published it, or one entry of a stream, kept once for all rings that hold it. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/entry_id.h"
 #include "wire/payload.h"
 
 struct message {
@@ -13,7 +15,8 @@ struct message {
     uint64_t sequence;
     uint64_t received_ns;
     enum payload_kind kind;
-    char bytes[]; /* the channel's name, then the payload */
+    struct entry_id entry; /* of an entry of a stream; else 0-0 */
+    char bytes[];          /* the channel's name, then the payload */
 };
 
 /* One reference for the caller. NULL when memory is short. */
@@ -21,6 +24,11 @@ struct message *message_create(const char *channel, size_t channel_length, const
                                size_t payload_length);
 struct message *message_retain(struct message *message);
 void message_release(struct message *message); /* NULL is a no-op */
+
+static inline bool message_is_entry(const struct message *message)
+{
+    return message->entry.ms > 0 || message->entry.sequence > 0; /* 0-0 is no entry's id */
+}
 
 static inline const char *message_channel(const struct message *message)
 {

@@ -17,6 +17,7 @@ static void drop_oldest(struct ring *ring)
     ring->count--;
     ring->bytes -= message_cost(oldest);
     ring->floor = oldest->sequence;
+    ring->floor_entry = oldest->entry;
     ring->floor_reason = GAP_TRIMMED;
     message_release(oldest);
 }
@@ -46,6 +47,7 @@ void ring_append(struct ring *ring, struct message *message, size_t messages_max
         while (ring->count > 0)
             drop_oldest(ring);
         ring->floor = message->sequence;
+        ring->floor_entry = message->entry;
         ring->floor_reason = GAP_TRIMMED;
         return;
     }
@@ -73,6 +75,20 @@ uint32_t ring_after(const struct ring *ring, uint64_t sequence)
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (ring_get(ring, middle)->sequence > sequence)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+uint32_t ring_after_entry(const struct ring *ring, struct entry_id entry)
+{
+    uint32_t low = 0;
+    uint32_t high = ring->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (entry_id_compare(ring_get(ring, middle)->entry, entry) > 0)
             high = middle;
         else
             low = middle + 1;

@@ -20,6 +20,7 @@ struct ring {
     uint32_t count;
     size_t bytes;
     uint64_t floor;
+    struct entry_id floor_entry; /* of a stream: the same, as an entry's id */
     enum gap_reason floor_reason;
 };
 
@@ -35,5 +36,8 @@ struct message *ring_get(const struct ring *ring, uint32_t index);
 
 /* Index of the first message with a sequence above `sequence`; `count` if there is none. */
 uint32_t ring_after(const struct ring *ring, uint64_t sequence);
+
+/* The same for an entry of a stream. */
+uint32_t ring_after_entry(const struct ring *ring, struct entry_id entry);
 
 void ring_free(struct ring *ring);

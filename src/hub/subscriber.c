@@ -132,7 +132,7 @@ enum delivery_result subscriber_flush(struct subscriber *subscriber, struct deli
             return watch_for_room(subscriber, delivery, true) ? DELIVERY_DONE : DELIVERY_GONE;
     }
     /* Clients of several topics need theirs each turn; the others give the memory back. */
-    if (subscriber->topic_count == 1) {
+    if (subscriber->topic_count <= 1) {
         backlog_destroy(subscriber->backlog);
         subscriber->backlog = NULL;
     }

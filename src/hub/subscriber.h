@@ -14,10 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "base/poller.h"
 #include "hub/hub.h"
 #include "metrics/metrics.h"
 #include "wire/chunk.h"
+#include "wire/entry_id.h"
 
 struct topic;
 struct backlog;
@@ -39,6 +41,10 @@ struct membership {
     struct topic *topic;
     uint32_t index; /* in the topic's list */
     uint8_t list;   /* enum member_list */
+    bool placed;    /* a stream: `position` is where the subscriber wants to go on, else it starts with what
+                       comes */
+    bool proved;    /* a stream: nothing between `position` and what there is has been lost */
+    struct entry_id position; /* a stream: the last entry given */
 };
 
 /* How a waiting subscriber wants to be joined. */
@@ -59,16 +65,27 @@ struct subscriber {
     uint8_t join;   /* enum join_kind */
     bool greeted;   /* `retry:` is sent */
     bool awaits_snapshot;
-    bool refused; /* to be let go as soon as it is attached */
-    bool listed;  /* in the hub's list of subscribers to look at when the turn ends */
-    bool polled;  /* EPOLLOUT is on */
+    bool refused;      /* to be let go as soon as it is attached */
+    bool listed;       /* in the hub's list of subscribers to look at when the turn ends */
+    bool polled;       /* EPOLLOUT is on */
+    bool is_private;   /* no topics, events of its owner's */
+    bool has_channels; /* channels or patterns: what the feed brings, and loses when it breaks */
+    bool composite;    /* of several topics, some of them streams: each event has an id of its own for it */
+    bool awaits_page;  /* of a stream's history */
+    bool replay_waits; /* wants the next page when it has taken the last */
     uint8_t heartbeat_slot;
     uint32_t heartbeat_index;
     uint16_t topic_count;
+    uint16_t replay_index; /* the topic whose page is on its way */
     struct membership first;
-    struct membership *others; /* topic_count - 1 of them */
+    union {
+        struct membership *others;          /* topic_count - 1 of them */
+        const struct private_stream *owner; /* is_private: whose events it gets */
+    };
+    uint32_t streams_tag; /* composite: see wire/composite_cursor.h */
     struct backlog *backlog;
     struct subscriber *next_listed;
+    struct list replay;  /* in the hub's list of those who want the next page of a stream's history */
     uint64_t sequence;   /* WAITING: joins above this; LIVE: newest message it was given */
     uint64_t written_ms; /* when the kernel last took something */
 };

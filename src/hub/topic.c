@@ -93,21 +93,21 @@ void topic_leave(struct membership *membership)
     membership->topic = NULL;
 }
 
-struct chunk *topic_turn_chunk(struct topic *topic, enum stream_format format, uint64_t received_ns)
+struct chunk *topic_turn_chunk(struct topic *topic, unsigned variant, uint64_t received_ns)
 {
-    if (!topic->turn[format]) {
-        topic->turn[format] = chunk_create();
-        if (topic->turn[format])
-            topic->turn[format]->received_ns = received_ns;
+    if (!topic->turn[variant]) {
+        topic->turn[variant] = chunk_create();
+        if (topic->turn[variant])
+            topic->turn[variant]->received_ns = received_ns;
     }
-    return topic->turn[format];
+    return topic->turn[variant];
 }
 
 void topic_discard_turn(struct topic *topic)
 {
-    for (size_t format = 0; format < STREAM_FORMATS; format++) {
-        chunk_release(topic->turn[format]);
-        topic->turn[format] = NULL;
+    for (size_t variant = 0; variant < FRAME_VARIANTS; variant++) {
+        chunk_release(topic->turn[variant]);
+        topic->turn[variant] = NULL;
     }
     topic->turn_terminal = false;
     list_remove(&topic->dirty);

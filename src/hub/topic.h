@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "hub/frames.h"
 #include "hub/message.h"
 #include "hub/ring.h"
 #include "hub/subscriber.h"
@@ -27,6 +28,10 @@ struct members {
     uint32_t count;
     uint32_t capacity;
 };
+
+/* Channels and patterns come by the feed, which loses what is published while it is down. Streams have a tail
+ * of their own. */
+#define FEED_TOPIC_KINDS TOPIC_STREAM
 
 struct topic {
     struct hub *hub; /* whose it is: callbacks know a subscriber only */
@@ -40,12 +45,12 @@ struct topic {
     uint64_t idle_since_ms; /* when the last subscriber left */
     struct members members[MEMBER_LISTS];
     uint32_t member_count;
-    struct chunk
-        *turn[STREAM_FORMATS];        /* frames of this turn, each format made only when somebody wants it */
-    size_t turn_last[STREAM_FORMATS]; /* where the turn's last message begins in it */
-    uint64_t turn_sequence[STREAM_FORMATS]; /* and which message that is */
+    struct chunk *turn[FRAME_VARIANTS];     /* frames of this turn, made only when somebody wants them */
+    size_t turn_last[FRAME_VARIANTS];       /* where the turn's last message begins in it */
+    uint64_t turn_sequence[FRAME_VARIANTS]; /* and which message that is */
     struct list dirty;                      /* in the hub's list while there are chunks */
     struct list lingering;                  /* in the hub's list while there are no members, oldest first */
+    struct entry_id last_entry;             /* a stream: the newest entry the tail has brought */
     struct ring ring;
     size_t name_length;
     char name[];
@@ -65,8 +70,8 @@ bool topic_move(struct membership *membership, enum member_list list);
 bool topic_join(struct topic *topic, struct membership *membership, struct subscriber *subscriber);
 void topic_leave(struct membership *membership);
 
-/* The turn's chunk for a format, made when there is none. NULL when memory is short. */
-struct chunk *topic_turn_chunk(struct topic *topic, enum stream_format format, uint64_t received_ns);
+/* The turn's chunk for a variant of frames, made when there is none. NULL when memory is short. */
+struct chunk *topic_turn_chunk(struct topic *topic, unsigned variant, uint64_t received_ns);
 
 /* Forgets the turn's chunks unsent. */
 void topic_discard_turn(struct topic *topic);

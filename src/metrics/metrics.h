@@ -57,6 +57,8 @@ struct metrics {
     uint64_t publish_failed;
     uint64_t publish_retries;
     uint64_t events_consumed; /* messages read from Redis */
+    uint64_t stream_entries;  /* entries of streams read from Redis as they came */
+    uint64_t stream_replayed; /* entries given to clients from a stream's history */
     struct histogram publish; /* request complete → receipt, redis retries included */
     /* snapshots */
     uint64_t cache_hits;
@@ -71,6 +73,7 @@ struct metrics {
     bool commands_up;
     uint64_t redis_reconnects;
     uint64_t redis_subscriptions; /* gauge: channels and patterns subscribed for clients */
+    uint64_t streams_watched;     /* gauge: streams read for clients */
     uint64_t redis_commands;
     uint64_t redis_errors;
     /* http */

@@ -145,6 +145,8 @@ static const struct figure figures[] = {
     { "sluice_publish_failed_total", COUNTER, "Events that Redis did not accept, answered with an error.", COUNT(publish_failed) },
     { "sluice_publish_retries_total", COUNTER, "Repeated attempts to publish.", COUNT(publish_retries) },
     { "sluice_events_consumed_total", COUNTER, "Messages read from Redis.", COUNT(events_consumed) },
+    { "sluice_stream_entries_total", COUNTER, "Stream entries read from Redis as they came.", COUNT(stream_entries) },
+    { "sluice_stream_replayed_total", COUNTER, "Stream entries given to clients from history.", COUNT(stream_replayed) },
     { "sluice_publish_seconds", HISTOGRAM, "From a complete publish request to its receipt, retries included.", TIMES(publish) },
 
     { "sluice_cache_hits_total", COUNTER, "Snapshots answered from the cache.", COUNT(cache_hits) },
@@ -159,6 +161,7 @@ static const struct figure figures[] = {
     { "sluice_redis_feed_up", GAUGE, "1 while the subscribing connection is ready.", FLAG(feed_up) },
     { "sluice_redis_commands_up", GAUGE, "1 while the command connection is ready.", FLAG(commands_up) },
     { "sluice_redis_reconnects_total", COUNTER, "Connections to Redis made again after a loss.", COUNT(redis_reconnects) },
+    { "sluice_streams_watched", GAUGE, "Streams read for clients.", COUNT(streams_watched) },
     { "sluice_redis_subscriptions", GAUGE, "Channels and patterns subscribed for clients.", COUNT(redis_subscriptions) },
     { "sluice_redis_commands_total", COUNTER, "Commands sent to Redis.", COUNT(redis_commands) },
     { "sluice_redis_errors_total", COUNTER, "Commands that Redis refused or that were lost.", COUNT(redis_errors) },

@@ -11,9 +11,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "hub/history.h"
 #include "hub/hub.h"
 
 #define ASKED_MAX 64
+
+struct history_read {
+    uint64_t token;
+    struct entry_id after;
+    size_t count;
+    char stream[40];
+};
 
 struct fixture {
     struct event_base *base;
@@ -23,7 +31,8 @@ struct fixture {
     char *stored; /* what Redis holds for every batch; NULL: nothing */
     uint64_t load_tokens[ASKED_MAX];
     size_t loads;
-    bool loads_wait; /* the test answers by fixture_answer() */
+    struct history_read reads[ASKED_MAX];
+    size_t reads_count;
     char subscribed[ASKED_MAX][80];
     size_t subscribes;
     char unsubscribed[ASKED_MAX][80];
@@ -45,6 +54,17 @@ static inline bool fixture_unsubscribe(void *context, enum topic_kind kind, cons
     cr_assert_lt(fixture->unsubscribes, ASKED_MAX);
     snprintf(fixture->unsubscribed[fixture->unsubscribes++], 80, "%s%.*s", kind == TOPIC_PATTERN ? "p:" : "",
              (int)length, name);
+    return true;
+}
+
+static inline bool fixture_read_history(void *context, const char *stream, size_t length,
+                                        struct entry_id after, size_t count, uint64_t token)
+{
+    struct fixture *fixture = context;
+    cr_assert_lt(fixture->reads_count, ASKED_MAX);
+    struct history_read *read = &fixture->reads[fixture->reads_count++];
+    *read = (struct history_read){ .token = token, .after = after, .count = count };
+    snprintf(read->stream, sizeof(read->stream), "%.*s", (int)length, stream);
     return true;
 }
 
@@ -97,7 +117,10 @@ static inline void fixture_open(struct fixture *fixture, const struct hub_option
     };
     struct snapshot_source source = { .load = fixture_load, .context = fixture };
     fixture->cache = snapshot_cache_create(&cache_options, &source, fixture->metrics);
-    struct hub_source hub_source = { fixture_subscribe, fixture_unsubscribe, fixture };
+    struct hub_source hub_source = { .subscribe = fixture_subscribe,
+                                     .unsubscribe = fixture_unsubscribe,
+                                     .read_history = fixture_read_history,
+                                     .context = fixture };
     fixture->hub = hub_create(fixture->base, options, &hub_source, fixture->cache, fixture->metrics, NULL);
     cr_assert_not_null(fixture->hub);
     snapshot_cache_feed_up(fixture->cache);
@@ -238,5 +261,6 @@ static inline struct stream_request request_again(struct fixture *fixture, struc
     return request;
 }
 
-#define CHANNEL(text) ((struct topic_name){ TOPIC_CHANNEL, text, strlen(text) })
-#define PATTERN(text) ((struct topic_name){ TOPIC_PATTERN, text, strlen(text) })
+#define CHANNEL(text) ((struct topic_name){ .kind = TOPIC_CHANNEL, .name = text, .length = strlen(text) })
+#define PATTERN(text) ((struct topic_name){ .kind = TOPIC_PATTERN, .name = text, .length = strlen(text) })
+#define STREAM(text) ((struct topic_name){ .kind = TOPIC_STREAM, .name = text, .length = strlen(text) })

@@ -17,7 +17,7 @@ TestSuite(hub_batch, .init = open_default, .fini = close_fixture);
 
 static struct stream_request batch_request(void)
 {
-    static struct topic_name topic = { TOPIC_CHANNEL, "batch:42", 8 };
+    static struct topic_name topic = { .kind = TOPIC_CHANNEL, .name = "batch:42", .length = 8 };
     return request_of(STREAM_BATCH, &topic, 1);
 }
 
@@ -213,10 +213,8 @@ Test(hub_batch, lost_redis_is_a_gap_and_a_fresh_snapshot)
     hub_feed_up(fixture.hub);
     fixture.stored = RUNNING(70);
     fixture_confirm(&fixture, "batch:42");
-    say(RUNNING(60));
     fixture_answer(&fixture);
     cr_expect(client_saw_in_order(client, "{\"reason\":\"redis-reconnect\"}", RUNNING(70)));
-    cr_expect_eq(client_count(client, RUNNING(60)), 0u);
     say(RUNNING(80));
     cr_expect(client_saw_in_order(client, RUNNING(70), RUNNING(80)));
     client_close(client);
