@@ -20,6 +20,14 @@ static bool nests_deeply(struct input payload)
     return opened >= JSON_DEPTH_MAX - 1;
 }
 
+/* jansson 2.14 overlooks a NUL behind a number. */
+static json_t *load_unless_nul(struct input payload)
+{
+    if (payload.length == 0 || memchr(payload.bytes, '\0', payload.length))
+        return NULL;
+    return json_loadb(payload.bytes, payload.length, JANSSON_FLAGS, NULL);
+}
+
 static enum payload_kind expected_kind(const json_t *value)
 {
     static const char *const final[] = { "COMPLETED", "PARTIAL", "FAILED" };
@@ -43,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     bool is_json = payload_is_json(input.bytes, input.length);
     enum payload_kind kind = payload_classify(input.bytes, input.length);
-    json_t *value = input.length > 0 ? json_loadb(input.bytes, input.length, JANSSON_FLAGS, NULL) : NULL;
+    json_t *value = load_unless_nul(input);
     /* The other way round it need not hold: jansson refuses 1e999, a NUL in a key and lone surrogates. */
     if (value) {
         REQUIRE(is_json);

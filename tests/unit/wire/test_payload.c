@@ -71,6 +71,7 @@ static const struct sample broken[] = {
     SAMPLE("{'status':'COMPLETED'}"),
     SAMPLE("{status:\"COMPLETED\"}"),
     SAMPLE("{\"status\":\"COMPLETED\"}\0"),
+    SAMPLE("[0,-4\0]"),
     SAMPLE("{\"a\":\"\xFF\"}"),
     SAMPLE("{\"a\":\"\xED\xA0\x80\"}"),
     SAMPLE("{\"a\":\"\n\"}"),
