@@ -21,7 +21,7 @@
 
 #define INPUT_BYTES_KEPT ((size_t)4 * REPLY_READER_PIECE)
 
-static const char too_large[] = "a reply larger than allowed (redis_reply_bytes_max)";
+static const char too_large[] = REPLY_READER_TOO_LARGE;
 
 /* hiredis changed one signature when it learnt RESP3. */
 #if HIREDIS_MAJOR >= 1

@@ -23,6 +23,9 @@ struct redisReply;
  */
 #define REPLY_READER_PIECE 16384
 
+/* The problem of a reply that does not fit. */
+#define REPLY_READER_TOO_LARGE "a reply larger than allowed (redis_reply_bytes_max)"
+
 struct reply_reader *reply_reader_create(size_t bytes_max);
 void reply_reader_destroy(struct reply_reader *reader);
 
