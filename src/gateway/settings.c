@@ -44,7 +44,7 @@ struct settings *settings_load(const char *file, char *const *environment, int a
 
 static bool is_text(const struct setting *setting)
 {
-    return setting->kind == SETTING_TEXT || setting->kind == SETTING_LIST;
+    return setting->kind == SETTING_TEXT || setting->kind == SETTING_LIST || setting->kind == SETTING_PAIRS;
 }
 
 void settings_destroy(struct settings *settings)
@@ -54,6 +54,8 @@ void settings_destroy(struct settings *settings)
     for (size_t i = 0; i < settings_count; i++) {
         if (is_text(&settings_table[i]))
             free(*(char **)setting_field(settings, &settings_table[i]));
+        else if (settings_table[i].kind == SETTING_RECORDS)
+            setting_records_clear(&settings_table[i], setting_field(settings, &settings_table[i]));
         if (settings->origins)
             free(settings->origins[i]);
     }
@@ -94,6 +96,8 @@ static void append_bounds(const struct setting *setting, struct buffer *out)
         buffer_append_text(out, " to ");
         setting_append_number(setting->kind, setting->maximum, out);
     }
+    for (size_t i = 0; setting->kind == SETTING_RECORDS && i < setting->record->field_count; i++)
+        buffer_printf(out, "%s%s", i ? ", " : "each with ", setting->record->fields[i].name);
 }
 
 void settings_append_help(struct buffer *out)
@@ -120,7 +124,10 @@ static size_t field_size(const struct setting *setting)
     switch (setting->kind) {
     case SETTING_TEXT:
     case SETTING_LIST:
+    case SETTING_PAIRS:
         return sizeof(char *);
+    case SETTING_RECORDS:
+        return sizeof(struct setting_records);
     case SETTING_SWITCH:
         return sizeof(bool);
     case SETTING_CHOICE:
@@ -133,16 +140,9 @@ static size_t field_size(const struct setting *setting)
     return sizeof(uint64_t);
 }
 
-static bool is_same(const struct settings *a, const struct settings *b, const struct setting *setting)
-{
-    if (is_text(setting))
-        return strcmp(*(char **)setting_field(a, setting), *(char **)setting_field(b, setting)) == 0;
-    return memcmp(setting_field(a, setting), setting_field(b, setting), field_size(setting)) == 0;
-}
-
 static void swap(void *a, void *b, size_t size)
 {
-    char kept[sizeof(uint64_t)];
+    char kept[sizeof(struct setting_records)]; /* the largest field */
     memcpy(kept, a, size);
     memcpy(a, b, size);
     memcpy(b, kept, size);
@@ -158,7 +158,7 @@ void settings_reload(struct settings *settings, struct settings *fresh, struct b
 {
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *setting = &settings_table[i];
-        if (is_same(settings, fresh, setting))
+        if (setting_equal(settings, fresh, setting))
             continue;
         if (!setting->reloadable) {
             append_name(ret_needs_restart, setting->name);

@@ -13,6 +13,7 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
+#include "gateway/settings_lists.h"
 #include "hub/hub.h"
 
 struct settings {
@@ -60,6 +61,8 @@ struct settings {
     uint64_t idempotency_window_ms;
     uint64_t stream_maxlen;
     uint64_t publish_array_max;
+    /* lists */
+    struct setting_records streams; /* struct stream_settings */
     /* For the summary: where each value came from, in the table's order; NULL is the default. */
     char **origins;
 };

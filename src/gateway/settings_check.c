@@ -113,6 +113,16 @@ bool settings_check_access(const char *text, struct buffer *why)
     return false;
 }
 
+/* A list of names: none of them empty. */
+bool settings_check_names(const char *text, struct buffer *why)
+{
+    size_t length = strlen(text);
+    if (!length || (text[0] != ',' && text[length - 1] != ',' && !strstr(text, ",,")))
+        return true;
+    buffer_append_text(why, "one of the names is empty");
+    return false;
+}
+
 static const char *origin_of(const struct settings *settings, const char *name)
 {
     return setting_origin(settings, settings_find(name, strlen(name)));

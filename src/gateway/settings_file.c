@@ -79,24 +79,159 @@ static bool join_sequence(yaml_document_t *document, const yaml_node_t *node, st
     return !out->failed;
 }
 
-static void read_value(struct settings_file *file, const struct setting *setting, const yaml_node_t *value,
-                       const char *origin)
+/* A mapping of scalars as lines of `name: value`; false if it holds anything else. */
+static bool join_mapping(yaml_document_t *document, const yaml_node_t *node, struct buffer *out)
+{
+    yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+    for (; pair < node->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *nodes[] = { yaml_document_get_node(document, pair->key),
+                                       yaml_document_get_node(document, pair->value) };
+        for (size_t i = 0; i < 2; i++) {
+            const char *text;
+            size_t length;
+            if (!nodes[i] || nodes[i]->type != YAML_SCALAR_NODE)
+                return false;
+            scalar_text(nodes[i], &text, &length);
+            if (memchr(text, '\n', length))
+                return false; /* it would be taken for the end of the pair */
+            buffer_append(out, text, length);
+            buffer_append_text(out, i ? "\n" : ": ");
+        }
+    }
+    return !out->failed;
+}
+
+static bool read_records(struct settings_file *file, const struct setting *setting,
+                         const yaml_node_t *sequence, struct setting_records *records);
+
+/* Reads what stands behind the key into the field of `holder`; a problem otherwise. */
+static bool read_value(struct settings_file *file, void *holder, const struct setting *setting,
+                       const yaml_node_t *value, const char *origin)
 {
     const char *text;
     size_t length;
     struct buffer joined = { 0 };
-    if (value->type == YAML_SCALAR_NODE) {
+    bool read = false;
+    if (value->type == YAML_SCALAR_NODE &&
+        (setting->kind != SETTING_PAIRS || value->data.scalar.length == 0)) {
         scalar_text(value, &text, &length);
-        setting_assign_from(file->settings, setting, text, length, origin, file->problems);
-    } else if (value->type == YAML_SEQUENCE_NODE && setting->kind == SETTING_LIST &&
-               join_sequence(&file->document, value, &joined)) {
-        setting_assign_from(file->settings, setting, joined.data ? joined.data : "", joined.size, origin,
-                            file->problems);
+        read = setting_assign_or_tell(holder, setting, text, length, origin, file->problems);
+    } else if ((value->type == YAML_SEQUENCE_NODE && setting->kind == SETTING_LIST &&
+                join_sequence(&file->document, value, &joined)) ||
+               (value->type == YAML_MAPPING_NODE && setting->kind == SETTING_PAIRS &&
+                join_mapping(&file->document, value, &joined))) {
+        read = setting_assign_or_tell(holder, setting, joined.data ? joined.data : "", joined.size, origin,
+                                      file->problems);
+    } else if (value->type == YAML_SEQUENCE_NODE && setting->kind == SETTING_RECORDS) {
+        read = read_records(file, setting, value, setting_field(holder, setting));
+    } else if (setting->kind == SETTING_PAIRS) {
+        settings_problem(file->problems, origin,
+                         "%s needs a mapping of names to texts, such as %s: {Name: text}", setting->name,
+                         setting->name);
+    } else if (setting->kind == SETTING_RECORDS) {
+        settings_problem(file->problems, origin, "%s needs a list: lines below it that begin with a dash",
+                         setting->name);
     } else {
         settings_problem(file->problems, origin, "%s needs one plain value, such as %s: %s", setting->name,
                          setting->name, *setting->fallback ? setting->fallback : "text");
     }
     buffer_free(&joined);
+    return read;
+}
+
+/* ---- lists of records ---- */
+
+static const struct setting *find_field(const struct setting_record *type, const char *name, size_t length)
+{
+    for (size_t i = 0; i < type->field_count; i++)
+        if (strlen(type->fields[i].name) == length && memcmp(type->fields[i].name, name, length) == 0)
+            return &type->fields[i];
+    return NULL;
+}
+
+static void unknown_field(struct settings_file *file, const struct setting *setting, const char *name,
+                          size_t length, const char *origin)
+{
+    struct buffer keys = { 0 };
+    for (size_t i = 0; i < setting->record->field_count; i++)
+        buffer_printf(&keys, "%s%s", i ? ", " : "", setting->record->fields[i].name);
+    settings_problem(file->problems, origin, "%s: there is no key \"%.*s\" here, only %.*s", setting->name,
+                     (int)(length < 100 ? length : 100), name, (int)keys.size, keys.data ? keys.data : "");
+    buffer_free(&keys);
+}
+
+/* A record from its mapping: each key once, each with a value that will do. */
+static void read_fields(struct settings_file *file, const struct setting *setting, const yaml_node_t *mapping,
+                        void *record)
+{
+    uint64_t seen = 0; /* a bit for each field */
+    yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+    for (; pair < mapping->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *key = yaml_document_get_node(&file->document, pair->key);
+        const yaml_node_t *value = yaml_document_get_node(&file->document, pair->value);
+        char origin[512];
+        if (!key || !value)
+            continue;
+        place(file, key->start_mark.line + 1, origin);
+        if (key->type != YAML_SCALAR_NODE) {
+            settings_problem(file->problems, origin, "%s: a key must be plain text", setting->name);
+            continue;
+        }
+        const char *name = (const char *)key->data.scalar.value;
+        size_t length = key->data.scalar.length;
+        const struct setting *field = find_field(setting->record, name, length);
+        uint64_t bit = field ? UINT64_C(1) << (field - setting->record->fields) : 0;
+        if (!field)
+            unknown_field(file, setting, name, length, origin);
+        else if (seen & bit)
+            settings_problem(file->problems, origin, "%s: %s stands here twice; keep one", setting->name,
+                             field->name);
+        else
+            read_value(file, record, field, value, origin);
+        seen |= bit;
+    }
+}
+
+static void read_record(struct settings_file *file, const struct setting *setting, const yaml_node_t *node,
+                        struct setting_records *records)
+{
+    char origin[512];
+    struct buffer why = { 0 };
+    unsigned problems_before = file->problems->count;
+    place(file, node->start_mark.line + 1, origin);
+    bool is_name = node->type == YAML_SCALAR_NODE && setting->record->first_alone;
+    if (!is_name && node->type != YAML_MAPPING_NODE) {
+        settings_problem(file->problems, origin, "%s: write %sa mapping such as {%s: …}", setting->name,
+                         setting->record->first_alone ? "a name or " : "", setting->record->fields[0].name);
+        return;
+    }
+    void *record = setting_records_add(setting, records, &why);
+    if (record && is_name)
+        read_value(file, record, setting->record->fields, node, origin);
+    else if (record)
+        read_fields(file, setting, node, record);
+    if (file->problems->count == problems_before &&
+        (!record || !setting_records_check_last(setting, records, &why)))
+        settings_problem(file->problems, origin, "%s: %.*s", setting->name, (int)why.size,
+                         why.data ? why.data : "out of memory");
+    buffer_free(&why);
+}
+
+/* All of the list or nothing. */
+static bool read_records(struct settings_file *file, const struct setting *setting,
+                         const yaml_node_t *sequence, struct setting_records *records)
+{
+    struct setting_records fresh = { 0 };
+    unsigned problems_before = file->problems->count;
+    yaml_node_item_t *item = sequence->data.sequence.items.start;
+    for (; item < sequence->data.sequence.items.top; item++) {
+        const yaml_node_t *node = yaml_document_get_node(&file->document, *item);
+        if (node)
+            read_record(file, setting, node, &fresh);
+    }
+    setting_records_clear(setting, records);
+    *records = fresh;
+    return file->problems->count == problems_before;
 }
 
 static void read_pair(struct settings_file *file, const yaml_node_t *key, const yaml_node_t *value)
@@ -135,7 +270,8 @@ static void read_pair(struct settings_file *file, const yaml_node_t *key, const 
         return;
     }
     *seen = line;
-    read_value(file, setting, value, origin);
+    if (read_value(file, file->settings, setting, value, origin))
+        setting_set_origin(file->settings, setting, origin);
 }
 
 static void read_document(struct settings_file *file)

@@ -65,7 +65,8 @@ static bool has_first(const struct setting *setting, const struct setting_record
                       const char *text)
 {
     for (size_t i = 0; i < end; i++)
-        if (strcmp(*(char **)setting_field(record_at(setting, records, i), setting->record->fields), text) == 0)
+        if (strcmp(*(char **)setting_field(record_at(setting, records, i), setting->record->fields), text) ==
+            0)
             return true;
     return false;
 }
@@ -148,9 +149,11 @@ static void append_record(const struct setting *setting, const void *record, str
     for (const struct setting *field = setting->record->fields; field < fields_end(setting); field++) {
         struct buffer value = { 0 };
         setting_append_value(record, field, &value);
-        if (value.size != strlen(field->fallback) || memcmp(value.data ? value.data : "", field->fallback, value.size) != 0) {
-            const char *form = field->kind == SETTING_LIST ? "%s%s: [%.*s]" : "%s%s: %.*s";
-            buffer_printf(out, form, said ? ", " : "", field->name, (int)value.size, value.data);
+        if (value.size != strlen(field->fallback) ||
+            (value.size && memcmp(value.data, field->fallback, value.size) != 0)) {
+            bool is_list = field->kind == SETTING_LIST;
+            buffer_printf(out, "%s%s: %s%.*s%s", said ? ", " : "", field->name, is_list ? "[" : "",
+                          (int)value.size, value.size ? value.data : "", is_list ? "]" : "");
             said++;
         }
         buffer_free(&value);

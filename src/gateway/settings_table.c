@@ -26,6 +26,8 @@ static const char *const slow_policies[] = { "disconnect", "latest", NULL };
 #define COUNT(key, value, field, least, most) NUMBER(SETTING_COUNT, key, value, field, least, most)
 #define DURATION(key, value, field, least, most) NUMBER(SETTING_DURATION, key, value, field, least, most)
 #define SIZE(key, value, field, least, most) NUMBER(SETTING_SIZE, key, value, field, least, most)
+#define RECORDS(key, field, type, most)                                                                      \
+    .name = key, .kind = SETTING_RECORDS, .fallback = "", FIELD(field), .record = &(type), .maximum = most
 
 /* clang-format off: a table reads as a table */
 const struct setting settings_table[] = {
@@ -115,6 +117,9 @@ const struct setting settings_table[] = {
       .help = "Redis Streams are trimmed to about this many entries, unless a request says maxlen" },
     { COUNT("publish_array_max", "1000", publish_array_max, 1, 100000), .reloadable = true,
       .help = "events in one publish request" },
+
+    { RECORDS("streams", streams, settings_stream_record, 256),
+      .help = "Redis Streams to watch and to set up: a,b, or in the file a list of names and mappings" },
 };
 /* clang-format on */
 const size_t settings_count = sizeof(settings_table) / sizeof(settings_table[0]);

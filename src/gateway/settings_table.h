@@ -18,23 +18,40 @@ enum setting_kind {
     SETTING_DURATION, /* uint64_t milliseconds */
     SETTING_SIZE,     /* uint64_t bytes */
     SETTING_CHOICE,   /* an enum, in the order of `choices` */
+    SETTING_PAIRS,    /* char *, lines of `name: value`; a mapping in YAML, and only there */
+    SETTING_RECORDS,  /* struct setting_records, of `record` */
 };
 
-/* Appends why `text` will not do, and returns false then. */
+/* Appends why `text` will not do, and returns false then. Where a text may be left out, the empty one will
+ * do. */
 typedef bool setting_check(const char *text, struct buffer *why);
 
 struct setting {
     const char *name;
     enum setting_kind kind;
-    size_t offset; /* of its field in struct settings */
+    size_t offset; /* of its field in struct settings, or in the record it belongs to */
     const char *fallback;
-    uint64_t minimum, maximum;
-    const char *const *choices; /* CHOICE: ends with NULL */
-    setting_check *check;       /* TEXT: may be NULL */
-    bool secret;                /* shown without what stands before an @ */
-    bool reloadable;            /* SIGHUP is enough */
+    uint64_t minimum, maximum;           /* RECORDS: how many there may be */
+    const char *const *choices;          /* CHOICE: ends with NULL */
+    setting_check *check;                /* TEXT, LIST, PAIRS: may be NULL */
+    const struct setting_record *record; /* RECORDS: what each of them holds */
+    bool required;                       /* TEXT in a record: must be said */
+    bool secret;     /* of a URL the credentials are not shown, of other text nothing, of pairs the values */
+    bool reloadable; /* SIGHUP is enough */
     const char *help;
 };
+
+/* What a record of a list holds: its fields are the keys of its mapping in YAML. The first is TEXT. */
+struct setting_record {
+    const struct setting *fields;
+    size_t field_count;
+    size_t size;       /* of the record's struct */
+    bool first_alone;  /* the first field's text may stand for the mapping: a list of names */
+    bool first_unique; /* no two records have the same */
+    bool (*check)(const void *record, struct buffer *why); /* between fields; may be NULL */
+};
+
+extern const struct setting_record settings_stream_record;
 
 extern const struct setting settings_table[];
 extern const size_t settings_count;
@@ -45,22 +62,32 @@ const struct setting *settings_find(const char *name, size_t length);
 /* The setting somebody may have meant, or NULL when nothing is near. */
 const struct setting *settings_suggest(const char *name, size_t length);
 
-/* Where its value is. */
-void *setting_field(const struct settings *settings, const struct setting *setting);
+/* Where its value is in `holder`: the struct settings, or the record. */
+void *setting_field(const void *holder, const struct setting *setting);
 
 /* Parses `text` into the setting's field. On failure the field stays, and `why` gets a sentence. */
-bool setting_assign(struct settings *settings, const struct setting *setting, const char *text, size_t length,
+bool setting_assign(void *holder, const struct setting *setting, const char *text, size_t length,
                     struct buffer *why);
 
-/* The same, keeping `origin` (copied) for the summary; a failure becomes a problem. */
+/* The same; a failure becomes a problem at `origin`. */
+bool setting_assign_or_tell(void *holder, const struct setting *setting, const char *text, size_t length,
+                            const char *origin, struct settings_problems *problems);
+
+/* The same for a setting of the table, keeping `origin` (copied) for the summary. */
 void setting_assign_from(struct settings *settings, const struct setting *setting, const char *text,
                          size_t length, const char *origin, struct settings_problems *problems);
 
 /* The value as one would write it; what is secret in it as ***. */
-void setting_append_value(const struct settings *settings, const struct setting *setting, struct buffer *out);
+void setting_append_value(const void *holder, const struct setting *setting, struct buffer *out);
+
+/* Whether both hold the same value. */
+bool setting_equal(const void *a, const void *b, const struct setting *setting);
 
 /* A number as the setting's kind is written: 15s, 64KiB, 200. */
 void setting_append_number(enum setting_kind kind, uint64_t number, struct buffer *out);
+
+/* Keeps `origin` (copied) as where the value came from. */
+void setting_set_origin(struct settings *settings, const struct setting *setting, const char *origin);
 
 /* Where the value came from: `config/sluice.yml:12`, `SLUICE_LISTEN`, `--listen`, `default`. */
 const char *setting_origin(const struct settings *settings, const struct setting *setting);
@@ -68,12 +95,31 @@ const char *setting_origin(const struct settings *settings, const struct setting
 void settings_problem(struct settings_problems *problems, const char *origin, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* ---- lists of records (settings_lists.c) ---- */
+
+/* Adds a record with its defaults; NULL, and why, when there are too many or memory is short. */
+void *setting_records_add(const struct setting *setting, struct setting_records *records, struct buffer *why);
+
+/* What is required and what must be unique, for the record that was added last. */
+bool setting_records_check_last(const struct setting *setting, const struct setting_records *records,
+                                struct buffer *why);
+
+/* Replaces the records by those that comma-separated names stand for. */
+bool setting_records_assign(const struct setting *setting, struct setting_records *records, const char *text,
+                            size_t length, struct buffer *why);
+bool setting_records_equal(const struct setting *setting, const struct setting_records *a,
+                           const struct setting_records *b);
+void setting_records_append(const struct setting *setting, const struct setting_records *records,
+                            struct buffer *out);
+void setting_records_clear(const struct setting *setting, struct setting_records *records);
+
 /* Checks of single values, for the table (settings_check.c). */
 bool settings_check_listen(const char *text, struct buffer *why);
 bool settings_check_redis_url(const char *text, struct buffer *why);
 bool settings_check_origin_url(const char *text, struct buffer *why);
 bool settings_check_readable(const char *text, struct buffer *why);
 bool settings_check_access(const char *text, struct buffer *why);
+bool settings_check_names(const char *text, struct buffer *why);
 
 /* Checks between settings. */
 void settings_check_together(const struct settings *settings, struct settings_problems *problems);

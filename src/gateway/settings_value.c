@@ -7,9 +7,9 @@
 
 #include "base/parse.h"
 
-void *setting_field(const struct settings *settings, const struct setting *setting)
+void *setting_field(const void *holder, const struct setting *setting)
 {
-    return (char *)settings + setting->offset;
+    return (char *)holder + setting->offset;
 }
 
 static void append_duration(struct buffer *out, uint64_t ms)
@@ -98,6 +98,8 @@ static bool assign_text(void *field, const struct setting *setting, const char *
                         struct buffer *why)
 {
     for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\n' && setting->kind == SETTING_PAIRS)
+            continue; /* where the file's reader ends a pair */
         if ((unsigned char)text[i] < ' ' || text[i] == 0x7f) {
             buffer_append_text(why, "it has a control character or a line break in it");
             return false;
@@ -118,13 +120,14 @@ static bool assign_text(void *field, const struct setting *setting, const char *
     return true;
 }
 
-bool setting_assign(struct settings *settings, const struct setting *setting, const char *text, size_t length,
+bool setting_assign(void *holder, const struct setting *setting, const char *text, size_t length,
                     struct buffer *why)
 {
-    void *field = setting_field(settings, setting);
+    void *field = setting_field(holder, setting);
     switch (setting->kind) {
     case SETTING_TEXT:
     case SETTING_LIST:
+    case SETTING_PAIRS:
         return assign_text(field, setting, text, length, why);
     case SETTING_SWITCH:
         if (parse_switch(text, length, field))
@@ -137,35 +140,53 @@ bool setting_assign(struct settings *settings, const struct setting *setting, co
         return assign_number(field, setting, text, length, why);
     case SETTING_CHOICE:
         return assign_choice(field, setting, text, length, why);
+    case SETTING_RECORDS:
+        return setting_records_assign(setting, field, text, length, why);
     }
     return false;
 }
 
-void setting_assign_from(struct settings *settings, const struct setting *setting, const char *text,
-                         size_t length, const char *origin, struct settings_problems *problems)
+bool setting_assign_or_tell(void *holder, const struct setting *setting, const char *text, size_t length,
+                            const char *origin, struct settings_problems *problems)
 {
     struct buffer why = { 0 };
-    if (setting_assign(settings, setting, text, length, &why)) {
-        char **slot = &settings->origins[setting - settings_table];
-        free(*slot);
-        *slot = strdup(origin); /* without memory the summary says `default`, which harms nobody */
-    } else {
+    bool assigned = setting_assign(holder, setting, text, length, &why);
+    if (!assigned) {
         int shown = setting->secret ? 0 : (int)(length < 200 ? length : 200);
         settings_problem(problems, origin, "%s cannot be %s%.*s%s: %.*s", setting->name,
                          setting->secret ? "this" : "\"", shown, shown ? text : "",
                          setting->secret ? "" : "\"", (int)why.size, why.data ? why.data : "");
     }
     buffer_free(&why);
+    return assigned;
+}
+
+void setting_set_origin(struct settings *settings, const struct setting *setting, const char *origin)
+{
+    char **slot = &settings->origins[setting - settings_table];
+    free(*slot);
+    *slot = strdup(origin); /* without memory the summary says `default`, which harms nobody */
+}
+
+void setting_assign_from(struct settings *settings, const struct setting *setting, const char *text,
+                         size_t length, const char *origin, struct settings_problems *problems)
+{
+    if (setting_assign_or_tell(settings, setting, text, length, origin, problems))
+        setting_set_origin(settings, setting, origin);
 }
 
 /* ---- writing back ---- */
 
-/* What stands between :// and @ becomes ***. */
+/* What stands between :// and @ becomes ***, and so does all that is no URL. */
 static void append_masked(struct buffer *out, const char *text)
 {
     const char *start = strstr(text, "://");
     const char *credentials_end = strrchr(text, '@');
-    if (!start || !credentials_end || credentials_end < start) {
+    if (!start) {
+        buffer_append_text(out, *text ? "***" : "");
+        return;
+    }
+    if (!credentials_end || credentials_end < start) {
         buffer_append_text(out, text);
         return;
     }
@@ -174,9 +195,24 @@ static void append_masked(struct buffer *out, const char *text)
     buffer_append_text(out, credentials_end);
 }
 
-void setting_append_value(const struct settings *settings, const struct setting *setting, struct buffer *out)
+/* `{A: one, B: two}`, or `{A: ***, B: ***}`. */
+static void append_pairs(struct buffer *out, const char *lines, bool secret)
 {
-    const void *field = setting_field(settings, setting);
+    if (!*lines)
+        return;
+    buffer_append_byte(out, '{');
+    for (const char *line = lines; *line;) {
+        size_t length = strcspn(line, "\n");
+        size_t shown = secret ? strcspn(line, ":") : length;
+        buffer_printf(out, "%s%.*s%s", line == lines ? "" : ", ", (int)shown, line, secret ? ": ***" : "");
+        line += length + (line[length] == '\n');
+    }
+    buffer_append_byte(out, '}');
+}
+
+void setting_append_value(const void *holder, const struct setting *setting, struct buffer *out)
+{
+    const void *field = setting_field(holder, setting);
     uint64_t number;
     unsigned choice;
     switch (setting->kind) {
@@ -200,7 +236,35 @@ void setting_append_value(const struct settings *settings, const struct setting 
         memcpy(&choice, field, sizeof(choice));
         buffer_append_text(out, setting->choices[choice]);
         break;
+    case SETTING_PAIRS:
+        append_pairs(out, *(char *const *)field, setting->secret);
+        break;
+    case SETTING_RECORDS:
+        setting_records_append(setting, field, out);
+        break;
     }
+}
+
+bool setting_equal(const void *a, const void *b, const struct setting *setting)
+{
+    const void *field_a = setting_field(a, setting), *field_b = setting_field(b, setting);
+    switch (setting->kind) {
+    case SETTING_TEXT:
+    case SETTING_LIST:
+    case SETTING_PAIRS:
+        return strcmp(*(char *const *)field_a, *(char *const *)field_b) == 0;
+    case SETTING_SWITCH:
+        return *(const bool *)field_a == *(const bool *)field_b;
+    case SETTING_COUNT:
+    case SETTING_DURATION:
+    case SETTING_SIZE:
+        return memcmp(field_a, field_b, sizeof(uint64_t)) == 0;
+    case SETTING_CHOICE:
+        return memcmp(field_a, field_b, sizeof(unsigned)) == 0;
+    case SETTING_RECORDS:
+        return setting_records_equal(setting, field_a, field_b);
+    }
+    return false;
 }
 
 const char *setting_origin(const struct settings *settings, const struct setting *setting)
