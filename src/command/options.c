@@ -63,8 +63,8 @@ bool options_parse(const struct option *options, size_t option_count, int argume
             continue;
         }
         bool is_known = false;
-        for (size_t o = 0; o < option_count && !is_known; o++)
-            is_known = take(&options[o], argument_count, arguments, &i, &is_valid);
+        for (size_t number = 0; number < option_count && !is_known; number++)
+            is_known = take(&options[number], argument_count, arguments, &i, &is_valid);
         if (!is_known) {
             fprintf(stderr, "sluice: there is no option %s here; see sluice --help\n", argument);
             is_valid = false;
