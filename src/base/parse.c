@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 struct unit {
     const char *name;
@@ -91,4 +92,88 @@ bool parse_switch(const char *text, size_t length, bool *ret_on)
         }
     }
     return false;
+}
+
+/* --- times --- */
+
+struct scanner {
+    const char *at;
+    const char *end;
+};
+
+static bool scan_number(struct scanner *scanner, size_t digits, unsigned low, unsigned high,
+                        unsigned *ret_value)
+{
+    uint64_t value;
+    if ((size_t)(scanner->end - scanner->at) < digits || !parse_unsigned(scanner->at, digits, &value) ||
+        value < low || value > high)
+        return false;
+    scanner->at += digits;
+    *ret_value = (unsigned)value;
+    return true;
+}
+
+static bool scan_byte(struct scanner *scanner, const char *choices)
+{
+    if (scanner->at == scanner->end || !*scanner->at || !strchr(choices, *scanner->at))
+        return false;
+    scanner->at++;
+    return true;
+}
+
+/* `.1` to `.123456…`: milliseconds, the rest cut off. */
+static bool scan_fraction(struct scanner *scanner, unsigned *ret_ms)
+{
+    static const unsigned weights[] = { 100, 10, 1 };
+    *ret_ms = 0;
+    if (!scan_byte(scanner, "."))
+        return true;
+    size_t digits = 0;
+    for (; scanner->at < scanner->end && *scanner->at >= '0' && *scanner->at <= '9'; scanner->at++, digits++)
+        if (digits < sizeof(weights) / sizeof(weights[0]))
+            *ret_ms += (unsigned)(*scanner->at - '0') * weights[digits];
+    return digits > 0;
+}
+
+static bool scan_offset(struct scanner *scanner, int64_t *ret_seconds)
+{
+    unsigned hours, minutes;
+    *ret_seconds = 0;
+    if (scanner->at == scanner->end || scan_byte(scanner, "Zz"))
+        return true;
+    char sign = *scanner->at;
+    if (!scan_byte(scanner, "+-") || !scan_number(scanner, 2, 0, 23, &hours) || !scan_byte(scanner, ":") ||
+        !scan_number(scanner, 2, 0, 59, &minutes))
+        return false;
+    int64_t seconds = (int64_t)hours * 3600 + (int64_t)minutes * 60;
+    *ret_seconds = sign == '-' ? -seconds : seconds;
+    return true;
+}
+
+bool parse_time_ms(const char *text, size_t length, uint64_t *ret_ms)
+{
+    struct scanner scanner = { text, text + length };
+    unsigned year, month, day, hour = 0, minute = 0, second = 0, ms = 0;
+    int64_t offset = 0;
+    if (!scan_number(&scanner, 4, 1970, 9999, &year) || !scan_byte(&scanner, "-") ||
+        !scan_number(&scanner, 2, 1, 12, &month) || !scan_byte(&scanner, "-") ||
+        !scan_number(&scanner, 2, 1, 31, &day))
+        return false;
+    if (scan_byte(&scanner, "Tt ") &&
+        (!scan_number(&scanner, 2, 0, 23, &hour) || !scan_byte(&scanner, ":") ||
+         !scan_number(&scanner, 2, 0, 59, &minute) || !scan_byte(&scanner, ":") ||
+         !scan_number(&scanner, 2, 0, 60, &second) || !scan_fraction(&scanner, &ms) ||
+         !scan_offset(&scanner, &offset)))
+        return false;
+    struct tm broken_down = { .tm_year = (int)year - 1900,
+                              .tm_mon = (int)month - 1,
+                              .tm_mday = (int)day,
+                              .tm_hour = (int)hour,
+                              .tm_min = (int)minute,
+                              .tm_sec = (int)second };
+    int64_t seconds = (int64_t)timegm(&broken_down) - offset;
+    if (scanner.at != scanner.end || seconds < 0 || broken_down.tm_mday != (int)day)
+        return false;
+    *ret_ms = (uint64_t)seconds * 1000 + ms;
+    return true;
 }

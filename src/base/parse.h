@@ -14,5 +14,9 @@ bool parse_duration_ms(const char *text, size_t length, uint64_t *ret_ms);
 /* `65536`, `64KiB`, `64KB` (taken as KiB), `1MiB`, `1GiB`. Result in bytes. */
 bool parse_size_bytes(const char *text, size_t length, uint64_t *ret_bytes);
 
+/* `2026-11-21`, `2026-11-21T10:00:00`, with `.123`, with `Z` or `+01:00` (RFC 3339; UTC without an offset).
+ * Milliseconds since the Unix epoch. */
+bool parse_time_ms(const char *text, size_t length, uint64_t *ret_ms);
+
 /* on/off, true/false, yes/no, 1/0. */
 bool parse_switch(const char *text, size_t length, bool *ret_on);

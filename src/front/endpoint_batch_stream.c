@@ -3,6 +3,7 @@
 #include "front/endpoint.h"
 #include "front/front_state.h"
 #include "front/stream_handoff.h"
+#include "front/stream_start.h"
 
 void endpoint_batch_stream(struct exchange *exchange)
 {
@@ -10,8 +11,14 @@ void endpoint_batch_stream(struct exchange *exchange)
     if (!batch_name_check(exchange, id))
         return;
 
-    struct stream_request stream = { .format = STREAM_BATCH, .topic_count = 1 };
-    stream_read_cursor(&exchange->request, &stream);
+    char channel[sizeof(BATCH_CHANNEL) + BATCH_NAME_MAX];
+    memcpy(channel, BATCH_CHANNEL, strlen(BATCH_CHANNEL));
+    memcpy(channel + strlen(BATCH_CHANNEL), id.bytes, id.length);
+    struct topic_name topic = { .kind = TOPIC_CHANNEL,
+                                .name = channel,
+                                .length = strlen(BATCH_CHANNEL) + id.length };
+    struct stream_request stream = { .format = STREAM_BATCH, .topics = &topic, .topic_count = 1 };
+    stream_start_behind(stream_last_event_id(&exchange->request), &topic, &stream);
     if (stream.resume == RESUME_CURSOR && stream.cursor.complete) {
         /* It has seen the end; 204 keeps an EventSource from coming again. */
         exchange->response.status = 204;
@@ -19,12 +26,5 @@ void endpoint_batch_stream(struct exchange *exchange)
         exchange_answer(exchange);
         return;
     }
-    char channel[sizeof(BATCH_CHANNEL) + BATCH_NAME_MAX];
-    memcpy(channel, BATCH_CHANNEL, strlen(BATCH_CHANNEL));
-    memcpy(channel + strlen(BATCH_CHANNEL), id.bytes, id.length);
-    const struct topic_name topic = { .kind = TOPIC_CHANNEL,
-                                      .name = channel,
-                                      .length = strlen(BATCH_CHANNEL) + id.length };
-    stream.topics = &topic;
     stream_open(exchange, &stream);
 }

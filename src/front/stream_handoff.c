@@ -63,7 +63,7 @@ static void set_stream_head(struct response *response)
     response_add_header(response, "X-Accel-Buffering", "no");
 }
 
-static void refuse(struct exchange *exchange, const char *reason)
+void stream_refuse(struct exchange *exchange, const char *reason)
 {
     struct buffer data = { 0 };
     buffer_printf(&data, "{\"reason\":\"%s\"}", reason);
@@ -90,28 +90,13 @@ void stream_open(struct exchange *exchange, const struct stream_request *request
         exchange_answer(exchange);
         break;
     case HUB_OPEN_FULL:
-        refuse(exchange, "full");
+        stream_refuse(exchange, "full");
         break;
     case HUB_OPEN_DRAINING:
-        refuse(exchange, "draining");
+        stream_refuse(exchange, "draining");
         break;
     case HUB_OPEN_NO_MEMORY:
-        refuse(exchange, "no-memory");
+        stream_refuse(exchange, "no-memory");
         break;
     }
-}
-
-void stream_read_cursor(const struct request *request, struct stream_request *ret_stream)
-{
-    static const char *const parameters[] = { "lastEventId", "last_event_id", "Last-Event-ID" };
-    struct text id = request->headers[HEADER_LAST_EVENT_ID];
-    for (size_t i = 0; id.length == 0 && i < sizeof(parameters) / sizeof(parameters[0]); i++)
-        id = request_parameter(request, parameters[i]);
-
-    if (id.length == 0)
-        ret_stream->resume = RESUME_NONE;
-    else if (cursor_parse(id.bytes, id.length, &ret_stream->cursor))
-        ret_stream->resume = RESUME_CURSOR;
-    else
-        ret_stream->resume = RESUME_UNKNOWN;
 }

@@ -15,8 +15,8 @@
  */
 void stream_open(struct exchange *exchange, const struct stream_request *request);
 
-/* Where a client that comes back left off: the header Last-Event-ID, or a query parameter. */
-void stream_read_cursor(const struct request *request, struct stream_request *ret_stream);
+/* The same for another reason, a word or a few. */
+void stream_refuse(struct exchange *exchange, const char *reason);
 
 /* The library's response for an exchange with is_stream set; NULL when memory is short. */
 struct MHD_Response *stream_make_response(struct exchange *exchange);

@@ -133,7 +133,7 @@ struct commands_events gateway_commands_events(struct gateway *gateway)
         struct commands_events){ .on_up = on_commands_up, .on_down = on_commands_down, .context = gateway };
 }
 
-/* ---- hub → feed ---- */
+/* ---- hub → feed and tail ---- */
 
 static enum feed_kind feed_kind_of(enum topic_kind kind)
 {
@@ -143,16 +143,26 @@ static enum feed_kind feed_kind_of(enum topic_kind kind)
 static bool subscribe(void *context, enum topic_kind kind, const char *name, size_t length)
 {
     struct gateway *gateway = context;
+    if (kind == TOPIC_STREAM)
+        return gateway->tail && tail_watch(gateway->tail, name, length);
     return gateway->feed && feed_subscribe(gateway->feed, feed_kind_of(kind), name, length);
 }
 
 static bool unsubscribe(void *context, enum topic_kind kind, const char *name, size_t length)
 {
     struct gateway *gateway = context;
+    if (kind == TOPIC_STREAM) {
+        if (gateway->tail)
+            tail_unwatch(gateway->tail, name, length);
+        return true;
+    }
     return gateway->feed && feed_unsubscribe(gateway->feed, feed_kind_of(kind), name, length);
 }
 
 struct hub_source gateway_hub_source(struct gateway *gateway)
 {
-    return (struct hub_source){ .subscribe = subscribe, .unsubscribe = unsubscribe, .context = gateway };
+    return (struct hub_source){ .subscribe = subscribe,
+                                .unsubscribe = unsubscribe,
+                                .read_history = gateway_read_history,
+                                .context = gateway };
 }

@@ -142,7 +142,13 @@ static bool build_redis(struct gateway *gateway)
     struct commands_events commands_events = gateway_commands_events(gateway);
     gateway->commands = commands_create(gateway->base, gateway->dns, &commands_options, &commands_events,
                                         gateway->metrics, gateway->log);
-    return gateway->feed && gateway->commands;
+    if (!gateway->feed || !gateway->commands)
+        return false;
+    struct redis_link_options tail_options = link_options_of(gateway, NULL, COMMANDS_OUTPUT_BYTES_MAX);
+    struct tail_events tail_events = gateway_tail_events(gateway);
+    gateway->tail = tail_create(gateway->base, gateway->dns, &tail_options, &tail_events, gateway->commands,
+                                gateway->log);
+    return gateway->tail != NULL;
 }
 
 static bool build_origin(struct gateway *gateway)
@@ -204,6 +210,7 @@ struct gateway *gateway_create(struct event_base *base, const struct settings *s
         goto failed;
     feed_start(gateway->feed);
     commands_start(gateway->commands);
+    tail_start(gateway->tail);
     return gateway;
 
 failed:
@@ -232,6 +239,9 @@ void gateway_destroy(struct gateway *gateway)
     struct feed *feed = gateway->feed;
     gateway->feed = NULL;
     feed_destroy(feed);
+    struct tail *tail = gateway->tail;
+    gateway->tail = NULL;
+    tail_destroy(tail);
     hub_destroy(gateway->hub);
     snapshot_cache_destroy(gateway->cache);
     if (gateway->drain_timer)
@@ -241,6 +251,7 @@ void gateway_destroy(struct gateway *gateway)
     if (gateway->dns)
         evdns_base_free(gateway->dns, 0);
     redis_url_clear(&gateway->redis_url);
+    buffer_free(&gateway->entry_json);
     metrics_destroy(gateway->metrics);
     free(gateway);
 }

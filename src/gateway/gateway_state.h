@@ -14,6 +14,7 @@
 #include "redis/commands.h"
 #include "redis/feed.h"
 #include "redis/redis_url.h"
+#include "redis/tail.h"
 
 /* Where a batch's snapshot is kept in Redis: batch:progress:<id>. */
 #define SNAPSHOT_KEY_PREFIX "batch:progress:"
@@ -31,6 +32,7 @@ struct gateway {
     struct hub *hub;
     struct feed *feed;          /* NULL while being destroyed */
     struct commands *commands;  /* NULL while being destroyed */
+    struct tail *tail;          /* NULL while being destroyed */
     struct http_client *origin; /* NULL without origin_url */
     struct front *front;
     struct event *sweep_timer;
@@ -38,6 +40,8 @@ struct gateway {
     uint64_t feed_generation; /* grows with each connection of the feed */
     struct log_limiter load_limiter;
     struct log_limiter origin_limiter;
+    struct log_limiter history_limiter;
+    struct buffer entry_json; /* of the entry being handed on */
 
     struct event *drain_timer;
     uint64_t drain_deadline_ms;
@@ -49,6 +53,11 @@ struct gateway {
 struct feed_events gateway_feed_events(struct gateway *gateway);
 struct commands_events gateway_commands_events(struct gateway *gateway);
 struct hub_source gateway_hub_source(struct gateway *gateway);
+
+/* bind_streams.c */
+struct tail_events gateway_tail_events(struct gateway *gateway);
+bool gateway_read_history(void *context, const char *stream, size_t length, struct entry_id after,
+                          size_t count, uint64_t token);
 
 /* bind_snapshots.c */
 struct snapshot_source gateway_snapshot_source(struct gateway *gateway);

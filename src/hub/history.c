@@ -194,7 +194,7 @@ void history_entry(struct history *history, uint64_t token, struct entry_id id, 
     struct entry *entry = find_load(history, token);
     if (!entry || entry->failed)
         return;
-    struct message *message = message_create(entry->stream, entry->stream_length, json, length);
+    struct message *message = json ? message_create(entry->stream, entry->stream_length, json, length) : NULL;
     if (!message || (entry->page.count == entry->capacity && !grow(entry))) {
         message_release(message);
         entry->failed = true;
@@ -221,7 +221,7 @@ static void answer(struct entry *entry, enum history_status status)
 }
 
 void history_loaded(struct history *history, uint64_t token, enum history_status status,
-                    const struct stream_facts *facts, uint64_t now_ms)
+                    const struct stream_facts *facts, bool is_last, uint64_t now_ms)
 {
     struct entry *entry = find_load(history, token);
     if (!entry)
@@ -230,7 +230,7 @@ void history_loaded(struct history *history, uint64_t token, enum history_status
         status = HISTORY_UNAVAILABLE;
     if (facts)
         entry->page.facts = *facts;
-    entry->page.is_last = entry->page.count < HISTORY_PAGE_ENTRIES;
+    entry->page.is_last = is_last;
     entry->loaded_ms = now_ms;
     /* Out of the list: whoever is answered may sweep, and must not find this one. */
     list_remove(&entry->node);

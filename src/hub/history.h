@@ -77,11 +77,12 @@ bool history_read(struct history *history, const char *stream, size_t length, st
                   uint64_t now_ms, history_ready *ready, void *context);
 void history_cancel(struct history *history, void *context);
 
-/* The source's answer: the entries in order, then the end. */
+/* The source's answer: the entries in order (`json` NULL: memory was short), then the end. `facts` is NULL
+ * unless HISTORY_OK; `is_last`: there is no more. */
 void history_entry(struct history *history, uint64_t token, struct entry_id id, const char *json,
                    size_t length);
 void history_loaded(struct history *history, uint64_t token, enum history_status status,
-                    const struct stream_facts *facts, uint64_t now_ms);
+                    const struct stream_facts *facts, bool is_last, uint64_t now_ms);
 
 /* Drops what has been kept long enough; call about once a second. */
 void history_sweep(struct history *history, uint64_t now_ms);

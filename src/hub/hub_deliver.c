@@ -42,7 +42,7 @@ static void lose_members(struct hub *hub, struct topic *topic, uint64_t sequence
     topic_discard_turn(topic);
     ring_clear(&topic->ring, sequence, GAP_TRIMMED);
     topic->ring.floor_entry = topic->last_entry;
-    for (size_t list = MEMBERS_SEVERAL; list < MEMBER_LISTS; list++) {
+    for (size_t list = MEMBERS_JOINED; list < MEMBER_LISTS; list++) {
         struct members *members = &topic->members[list];
         while (members->count > 0)
             hub_let_go(hub, members->items[members->count - 1]->subscriber);
@@ -101,6 +101,23 @@ static bool frame_for_several(struct hub *hub, struct topic *topic, const struct
             return false;
     }
     return true;
+}
+
+/* Viewers whose snapshot this message repeats are spared it; the others belong to the many from now on. */
+static void admit_joined(struct hub *hub, struct topic *topic, const struct message *message)
+{
+    struct members *joined = &topic->members[MEMBERS_JOINED];
+    if (joined->count == 0)
+        return;
+    hub_flush_topic(hub, topic); /* what the turn has so far is older than their snapshots */
+    uint64_t etag = snapshot_etag(message_payload(message), message->payload_length);
+    for (uint32_t i = joined->count; i-- > 0;) {
+        struct membership *membership = joined->items[i];
+        if (membership->subscriber->snapshot_etag == etag)
+            membership->subscriber->snapshot_etag = 0;
+        else if (!topic_move(membership, MEMBERS_SINGLE + STREAM_BATCH))
+            hub_let_go(hub, membership->subscriber);
+    }
 }
 
 static bool frame_for_members(struct hub *hub, struct topic *topic, const struct message *message)
@@ -167,6 +184,8 @@ void hub_message(struct hub *hub, enum topic_kind kind, const char *topic_name, 
     struct message *message =
         again ? hub->publish : new_publish(hub, channel, channel_length, payload, payload_length);
     topic->last_sequence = hub->sequence;
+    if (message && !hub->syncing)
+        admit_joined(hub, topic, message);
     if (!message || !frame_for_members(hub, topic, message)) {
         lose_members(hub, topic, hub->sequence);
         return;

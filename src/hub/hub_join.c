@@ -274,6 +274,29 @@ static void join_with(struct hub *hub, struct subscriber *subscriber, struct buf
         hub_go_live(hub, subscriber);
 }
 
+static bool is_newest_message(const struct topic *topic, const struct snapshot *snapshot)
+{
+    if (topic->ring.count == 0)
+        return false;
+    const struct message *newest = ring_get(&topic->ring, topic->ring.count - 1);
+    return newest->payload_length == snapshot->length &&
+           memcmp(message_payload(newest), snapshot->bytes, snapshot->length) == 0;
+}
+
+/*
+ * A worker that SETs and then PUBLISHes the same may have been read between the two: its message would repeat
+ * the snapshot. The viewer waits for its first message in a list of its own (hub_deliver.c: admit_joined).
+ */
+static void watch_for_repetition(struct hub *hub, struct subscriber *subscriber,
+                                 const struct snapshot *snapshot)
+{
+    if (subscriber->state != SUBSCRIBER_LIVE || is_newest_message(subscriber->first.topic, snapshot))
+        return;
+    subscriber->snapshot_etag = snapshot->etag;
+    if (!topic_move(&subscriber->first, MEMBERS_JOINED))
+        hub_let_go(hub, subscriber);
+}
+
 /* The end of a batch ends its stream: what came behind belongs to another run. */
 static bool cut_at_end(struct replay *replay)
 {
@@ -328,6 +351,8 @@ static void on_snapshot(void *context, enum snapshot_status status, const struct
         frames_append_complete(&out, hub->epoch, subscriber->sequence, snapshot->bytes, snapshot->length);
     }
     join_with(hub, subscriber, &out, over);
+    if (status == SNAPSHOT_FOUND)
+        watch_for_repetition(hub, subscriber, snapshot);
 }
 
 void hub_cancel_snapshot(struct hub *hub, struct subscriber *subscriber)

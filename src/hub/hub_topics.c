@@ -192,7 +192,8 @@ void hub_confirmed(struct hub *hub, enum topic_kind kind, const char *name, size
 void hub_refused(struct hub *hub, enum topic_kind kind, const char *name, size_t length, const char *problem)
 {
     struct topic *topic = hub_find_topic(hub, kind, name, length);
-    if (!topic || topic->state != TOPIC_SUBSCRIBING)
+    /* A stream's key can be overwritten by something else later. */
+    if (!topic || (topic->state != TOPIC_SUBSCRIBING && kind != TOPIC_STREAM))
         return;
     log_event(hub->log, LOG_LEVEL_WARN, "subscription refused by redis",
               (const struct log_field[]){ LOG_BYTES("topic", name, length), LOG_TEXT("problem", problem) },
@@ -210,7 +211,8 @@ void hub_refused(struct hub *hub, enum topic_kind kind, const char *name, size_t
                 hub_dismiss(hub, subscriber, problem);
         }
     }
-    count_confirmed(hub);
+    if (kind != TOPIC_STREAM)
+        count_confirmed(hub);
 }
 
 /* --- streams --- */
@@ -247,7 +249,7 @@ void hub_stream_broken(struct hub *hub, const char *stream, size_t length, enum 
     const struct members *waiting = &topic->members[MEMBERS_WAITING];
     for (uint32_t i = 0; i < waiting->count; i++)
         waiting->items[i]->proved = false;
-    for (size_t list = MEMBERS_SEVERAL; list < MEMBER_LISTS; list++) {
+    for (size_t list = MEMBERS_JOINED; list < MEMBER_LISTS; list++) {
         struct members *members = &topic->members[list];
         for (uint32_t i = members->count; i-- > 0;) {
             struct membership *membership = members->items[i];

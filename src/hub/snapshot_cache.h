@@ -62,6 +62,9 @@ struct snapshot {
     enum payload_kind kind;
 };
 
+/* The etag of such bytes. */
+uint64_t snapshot_etag(const char *bytes, size_t length);
+
 /*
  * `snapshot` is NULL unless FOUND, and reflects every message and invalidation that the cache has been told
  * of. Never called inside snapshot_cache_live() or snapshot_cache_invalidated(). May call the cache back.

@@ -14,7 +14,7 @@
 /* --- values --- */
 
 /* MurmurHash64A (Austin Appleby, public domain). Not seeded: an ETag is the same from every gateway. */
-static uint64_t hash_bytes(const char *bytes, size_t length)
+uint64_t snapshot_etag(const char *bytes, size_t length)
 {
     const uint64_t multiplier = UINT64_C(0xc6a4a7935bd1e995);
     uint64_t hash = (uint64_t)length * multiplier;
@@ -39,7 +39,7 @@ struct snapshot_value *snapshot_value_create(const char *bytes, size_t length, e
         return NULL;
     value->references = 1;
     value->kind = kind;
-    value->hash = hash_bytes(bytes, length);
+    value->hash = snapshot_etag(bytes, length);
     value->length = length;
     if (length > 0)
         memcpy(value->bytes, bytes, length);

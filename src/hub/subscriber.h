@@ -30,6 +30,7 @@ enum subscriber_state { SUBSCRIBER_WAITING, SUBSCRIBER_LIVE, SUBSCRIBER_CLOSING,
  * whole chunks. */
 enum member_list {
     MEMBERS_WAITING,
+    MEMBERS_JOINED,  /* viewers of a batch that have a snapshot, and no message yet */
     MEMBERS_SEVERAL, /* clients of several topics: each message is given to them in sequence */
     MEMBERS_SINGLE,  /* + format */
     MEMBER_LISTS = MEMBERS_SINGLE + STREAM_FORMATS,
@@ -85,9 +86,10 @@ struct subscriber {
     uint32_t streams_tag; /* composite: see wire/composite_cursor.h */
     struct backlog *backlog;
     struct subscriber *next_listed;
-    struct list replay;  /* in the hub's list of those who want the next page of a stream's history */
-    uint64_t sequence;   /* WAITING: joins above this; LIVE: newest message it was given */
-    uint64_t written_ms; /* when the kernel last took something */
+    struct list replay;     /* in the hub's list of those who want the next page of a stream's history */
+    uint64_t snapshot_etag; /* JOINED: of the snapshot it has; 0 once the same came as a message */
+    uint64_t sequence;      /* WAITING: joins above this; LIVE: newest message it was given */
+    uint64_t written_ms;    /* when the kernel last took something */
 };
 
 struct membership *subscriber_membership(struct subscriber *subscriber, size_t index);

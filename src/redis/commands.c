@@ -242,13 +242,13 @@ static void send_tracking(struct commands *commands)
 {
     char id[24];
     snprintf(id, sizeof(id), "%lld", (long long)commands->redirect_id);
-    const char *const on[] = { "CLIENT", "TRACKING", "ON", "REDIRECT", id };
+    const char *const on[] = { "CLIENT", "TRACKING", "ON", "REDIRECT", id, "NOLOOP" };
     const char *const off[] = { "CLIENT", "TRACKING", "OFF" };
     commands->is_tracking = false;
     struct request *request = request_create(REQUEST_TRACKING, 1, NULL, NULL);
     buffer_reset(&commands->format);
     if (commands->redirect_id != 0)
-        redis_request_append(&commands->format, 5, on, NULL);
+        redis_request_append(&commands->format, 6, on, NULL);
     else
         redis_request_append(&commands->format, 3, off, NULL);
     bool sent = false;

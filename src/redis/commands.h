@@ -70,8 +70,8 @@ bool commands_send(struct commands *commands, const struct command *list, size_t
 bool commands_run_script(struct commands *commands, const char *script, int key_count,
                          const struct command *keys_and_arguments, commands_done *done, void *context);
 
-/* CLIENT TRACKING ON REDIRECT <id>: invalidations of keys read from now on go to that connection. Repeated on
- * each reconnect until the id changes; 0 switches it off. `commands_tracking_is_on` says whether Redis
- * agreed. */
+/* CLIENT TRACKING ON REDIRECT <id> NOLOOP: invalidations of keys read from now on go to that connection, but
+ * for changes made by this one. Repeated on each reconnect until the id changes; 0 switches it off.
+ * `commands_tracking_is_on` says whether Redis agreed. */
 void commands_track_to(struct commands *commands, int64_t client_id);
 bool commands_tracking_is_on(const struct commands *commands);

@@ -96,3 +96,39 @@ Test(parse, switches)
         cr_assert_not(parse_switch(neither[i], strlen(neither[i]), &value), "%s", neither[i]);
     }
 }
+
+static void expect_time(const char *text, uint64_t expected)
+{
+    uint64_t ms = 0;
+    cr_assert(parse_time_ms(text, strlen(text), &ms), "%s", text);
+    cr_expect_eq(ms, expected, "%s is %llu", text, (unsigned long long)ms);
+}
+
+Test(parse, times)
+{
+    expect_time("1970-01-01", 0);
+    expect_time("2026-11-21T10:00:00Z", UINT64_C(1795255200000));
+    expect_time("2026-11-21T10:00:00", UINT64_C(1795255200000));
+    expect_time("2026-11-21 10:00:00.5", UINT64_C(1795255200500));
+    expect_time("2026-11-21T10:00:00.1239Z", UINT64_C(1795255200123));
+    expect_time("2026-11-21T11:30:00+01:30", UINT64_C(1795255200000));
+    expect_time("2026-11-21T08:00:00-02:00", UINT64_C(1795255200000));
+    expect_time("2024-02-29", UINT64_C(1709164800000));
+    static const char *const bad[] = { "",
+                                       "2026",
+                                       "2026-11",
+                                       "2026-13-01",
+                                       "2026-02-30",
+                                       "2026-11-21T10",
+                                       "2026-11-21T10:00",
+                                       "2026-11-21T10:00:00.",
+                                       "2026-11-21T10:00:00X",
+                                       "2026-11-21T10:00:00Zx",
+                                       "2026-11-21T10:00:00+1",
+                                       "-026-11-21",
+                                       "1970-01-01T00:00:00+01:00" };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        uint64_t ms;
+        cr_expect_not(parse_time_ms(bad[i], strlen(bad[i]), &ms), "%s", bad[i]);
+    }
+}

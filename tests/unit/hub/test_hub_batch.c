@@ -100,6 +100,21 @@ Test(hub_batch, reply_behind_the_fence_loses_nothing)
     client_close(client);
 }
 
+Test(hub_batch, message_that_repeats_the_snapshot_is_not_sent_again)
+{
+    fixture.stored = RUNNING(30);
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture); /* read between the worker's SET and its PUBLISH */
+    fixture_say(&fixture, "batch:42", RUNNING(30));
+    fixture_say(&fixture, "batch:42", RUNNING(31));
+    fixture_say(&fixture, "batch:42", RUNNING(31));
+    hub_turn_end(fixture.hub);
+    cr_expect_eq(client_count(client, RUNNING(30)), 1u);
+    cr_expect_eq(client_count(client, RUNNING(31)), 2u, "the same published twice is two messages");
+    client_close(client);
+}
+
 Test(hub_batch, later_viewers_join_from_memory)
 {
     fixture.stored = RUNNING(10);

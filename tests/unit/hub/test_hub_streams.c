@@ -77,7 +77,7 @@ static void answer_read(void)
                                   .last = at(stream->last),
                                   .length = length,
                                   .entries_added = stream->last };
-    history_loaded(history, read.token, HISTORY_OK, &facts, clock_now_ms());
+    history_loaded(history, read.token, HISTORY_OK, &facts, from + given > stream->last, clock_now_ms());
 }
 
 /* Runs everything until nobody waits for a page. */

@@ -1,0 +1,203 @@
+/*
+ * Redis Streams: the tail brings new entries to the hub, and scripts read back what clients missed.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "gateway/gateway_state.h"
+#include "hub/history.h"
+#include "redis/stream_info.h"
+#include "wire/entry.h"
+
+/* A page ends behind the entry that takes it past this, so that large entries make short pages. */
+#define PAGE_BYTES_MAX "1048576"
+
+/* --- the tail → the hub --- */
+
+static void on_watched(void *context, const char *stream, size_t length, struct entry_id last)
+{
+    struct gateway *gateway = context;
+    hub_watched(gateway->hub, stream, length, last);
+}
+
+static void on_refused(void *context, const char *stream, size_t length, const char *problem)
+{
+    struct gateway *gateway = context;
+    hub_refused(gateway->hub, TOPIC_STREAM, stream, length, problem);
+}
+
+static void on_entry(void *context, const char *stream, size_t length, struct entry_id id,
+                     const struct entry_field *fields, size_t field_count)
+{
+    struct gateway *gateway = context;
+    struct buffer *json = &gateway->entry_json;
+    buffer_reset(json);
+    entry_append_json(json, fields, field_count);
+    if (!json->failed)
+        hub_entry(gateway->hub, stream, length, id, json->data, json->size);
+    else /* memory is short: who listens comes back and is given it from history */
+        hub_stream_broken(gateway->hub, stream, length, GAP_TRIMMED, id);
+}
+
+static void on_broken(void *context, const char *stream, size_t length, enum tail_break reason,
+                      struct entry_id last)
+{
+    struct gateway *gateway = context;
+    hub_stream_broken(gateway->hub, stream, length,
+                      reason == TAIL_BREAK_TRIMMED ? GAP_TRIMMED : GAP_UNKNOWN_ID, last);
+}
+
+static void on_turn_end(void *context)
+{
+    struct gateway *gateway = context;
+    hub_turn_end(gateway->hub);
+}
+
+struct tail_events gateway_tail_events(struct gateway *gateway)
+{
+    return (struct tail_events){
+        .on_watched = on_watched,
+        .on_refused = on_refused,
+        .on_entry = on_entry,
+        .on_broken = on_broken,
+        .on_turn_end = on_turn_end,
+        .context = gateway,
+    };
+}
+
+/* --- history --- */
+
+/*
+ * KEYS: the stream. ARGV: first id, most entries, most bytes. Answers {XINFO STREAM, entries, 1 if there is
+ * more}, all of one moment.
+ */
+static const char page_script[] = "local info = redis.pcall('XINFO', 'STREAM', KEYS[1])\n"
+                                  "if info.err then return info end\n"
+                                  "local entries, bytes, from, left = {}, 0, ARGV[1], tonumber(ARGV[2])\n"
+                                  "while left > 0 do\n"
+                                  "  local step = math.min(left, 64)\n"
+                                  "  local part = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', step)\n"
+                                  "  for _, entry in ipairs(part) do\n"
+                                  "    for _, text in ipairs(entry[2]) do bytes = bytes + #text end\n"
+                                  "    entries[#entries + 1] = entry\n"
+                                  "    if bytes > tonumber(ARGV[3]) then return {info, entries, 1} end\n"
+                                  "  end\n"
+                                  "  if #part < step then return {info, entries, 0} end\n"
+                                  "  left = left - step\n"
+                                  "  from = '(' .. part[#part][1]\n"
+                                  "end\n"
+                                  "return {info, entries, 1}\n";
+
+struct page_read {
+    struct gateway *gateway;
+    uint64_t token;
+};
+
+/* NULL when memory is short; freed by the caller. */
+static struct entry_field *fields_of(const struct reply *texts, size_t count)
+{
+    struct entry_field *fields = calloc(count + 1, sizeof(*fields));
+    for (size_t i = 0; fields && i < count; i++) {
+        struct reply name = reply_element(texts, 2 * i);
+        struct reply value = reply_element(texts, 2 * i + 1);
+        fields[i] = (struct entry_field){ .name = name.text,
+                                          .name_length = name.text_length,
+                                          .value = value.text,
+                                          .value_length = value.text_length };
+    }
+    return fields;
+}
+
+static void give_entry(struct gateway *gateway, uint64_t token, const struct reply *entry)
+{
+    struct reply id_text = reply_element(entry, 0);
+    struct reply texts = reply_element(entry, 1);
+    struct entry_id id;
+    if (id_text.kind != REPLY_TEXT || !entry_id_parse(id_text.text, id_text.text_length, &id))
+        return;
+    size_t count = texts.count / 2;
+    struct entry_field *fields = fields_of(&texts, count);
+    struct buffer *json = &gateway->entry_json;
+    buffer_reset(json);
+    if (fields)
+        entry_append_json(json, fields, count);
+    history_entry(hub_history(gateway->hub), token, id, fields && !json->failed ? json->data : NULL,
+                  json->size);
+    free(fields);
+}
+
+static enum history_status take_page(struct page_read *read, enum commands_status status,
+                                     const struct reply *reply, struct stream_facts *ret_facts,
+                                     bool *ret_is_last)
+{
+    struct stream_info info;
+    *ret_facts = (struct stream_facts){ 0 };
+    *ret_is_last = true;
+    if (status == COMMANDS_ERROR && reply_has_prefix(reply, "WRONGTYPE"))
+        return HISTORY_WRONG_TYPE;
+    if (status == COMMANDS_ERROR && stream_info_parse(reply, &info))
+        return HISTORY_OK; /* there is no such stream */
+    if (status == COMMANDS_ERROR)
+        log_event_limited(read->gateway->log, &read->gateway->history_limiter, LOG_LEVEL_WARN,
+                          "redis refused to read a stream; it needs EVALSHA, XINFO and XRANGE",
+                          (const struct log_field[]){ LOG_BYTES("problem", reply->text, reply->text_length) },
+                          1);
+    if (status != COMMANDS_OK || reply->kind != REPLY_ARRAY)
+        return HISTORY_UNAVAILABLE;
+    struct reply info_reply = reply_element(reply, 0);
+    struct reply entries = reply_element(reply, 1);
+    if (!stream_info_parse(&info_reply, &info))
+        return HISTORY_UNAVAILABLE;
+    *ret_facts = (struct stream_facts){ .exists = info.exists,
+                                        .first = info.first,
+                                        .last = info.last,
+                                        .length = info.length,
+                                        .entries_added = info.has_entries_added ? info.entries_added : 0 };
+    *ret_is_last = reply_element(reply, 2).integer == 0;
+    for (size_t i = 0; i < entries.count; i++) {
+        struct reply entry = reply_element(&entries, i);
+        give_entry(read->gateway, read->token, &entry);
+    }
+    return HISTORY_OK;
+}
+
+static void on_page_read(void *context, enum commands_status status, const struct reply *reply)
+{
+    struct page_read *read = context;
+    struct stream_facts facts;
+    bool is_last;
+    enum history_status result = take_page(read, status, reply, &facts, &is_last);
+    history_loaded(hub_history(read->gateway->hub), read->token, result, &facts, is_last, clock_now_ms());
+    free(read);
+}
+
+/* The first id behind `after`. */
+static struct entry_id entry_id_behind(struct entry_id after)
+{
+    if (after.sequence < UINT64_MAX)
+        return (struct entry_id){ .ms = after.ms, .sequence = after.sequence + 1 };
+    return (struct entry_id){ .ms = after.ms + 1 };
+}
+
+bool gateway_read_history(void *context, const char *stream, size_t length, struct entry_id after,
+                          size_t count, uint64_t token)
+{
+    struct gateway *gateway = context;
+    struct page_read *read = gateway->commands ? malloc(sizeof(*read)) : NULL;
+    if (!read)
+        return false;
+    *read = (struct page_read){ .gateway = gateway, .token = token };
+    char first[ENTRY_ID_LENGTH_MAX], count_text[24];
+    entry_id_format(entry_id_behind(after), first);
+    snprintf(count_text, sizeof(count_text), "%zu", count);
+    const char *const arguments[] = { stream, first, count_text, PAGE_BYTES_MAX };
+    const size_t lengths[] = { length, strlen(first), strlen(count_text), strlen(PAGE_BYTES_MAX) };
+    const struct command command = { .count = 4, .arguments = arguments, .lengths = lengths };
+    if (commands_run_script(gateway->commands, page_script, 1, &command, on_page_read, read))
+        return true;
+    free(read);
+    return false;
+}
