@@ -35,19 +35,20 @@ void read_size_took(struct read_size *size, size_t stream_count, size_t entry_co
     size->entry_bytes -= size->entry_bytes / 8;
     if (entry_count > 0 && bytes / entry_count > size->entry_bytes)
         size->entry_bytes = bytes / entry_count;
-    size_t total = smaller(ENTRIES_MAX, size->reply_bytes_max / 4 / at_least_one(size->entry_bytes));
+    size_t total =
+        at_least_one(smaller(ENTRIES_MAX, size->reply_bytes_max / 4 / at_least_one(size->entry_bytes)));
     size->count = smaller(size->count * 2, at_least_one(total / at_least_one(stream_count)));
-    size->window = size->window <= SIZE_MAX / 2 ? size->window * 2 : SIZE_MAX;
+    if (size->window < total)
+        size->window *= 2;
+    if (size->window >= ENTRIES_MAX)
+        size->window = SIZE_MAX;
 }
 
 bool read_size_too_large(struct read_size *size, size_t stream_count)
 {
-    size->window = smaller(size->window, at_least_one(stream_count));
-    if (size->count > 1)
-        size->count = at_least_one(size->count / 8);
-    else if (size->window > 1)
-        size->window = at_least_one(size->window / 4);
-    else
+    if (size->count == 1 && smaller(size->window, stream_count) <= 1)
         return false;
+    size->count = 1;
+    size->window = 1;
     return true;
 }

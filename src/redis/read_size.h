@@ -2,8 +2,8 @@
  * How much to ask for in one XREAD, so that its reply is large but stays far below what a reply may be. COUNT
  * is per stream: what comes depends on how many of them have something, which the last reply says best.
  *
- * A reply that was too large all the same cost the connection. Then COUNT shrinks, then the number of streams
- * asked at once, until what there is has been read.
+ * A reply that was too large all the same cost the connection, and each costs a longer wait. So reading
+ * begins again with a single entry of a single stream, and doubles as far as the size of what comes allows.
  */
 #pragma once
 

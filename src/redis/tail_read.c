@@ -9,9 +9,6 @@
 #include "redis/reply_reader.h"
 #include "redis/tail_state.h"
 
-/* Less than the time for which a read blocks, so that an idle stream is checked after each. */
-#define CHECK_AFTER_MS 3500
-
 /* What a field or an id takes as a parsed reply, besides its bytes. */
 #define REPLY_ELEMENT_BYTES 80
 
@@ -39,7 +36,9 @@ void tail_check_all(struct tail *tail, bool was_away)
 
 static bool is_check_due(const struct tail *tail, const struct watch *watch, uint64_t now_ms)
 {
-    return watch->must_check || (!tail->has_checked && now_ms - watch->checked_ms >= CHECK_AFTER_MS);
+    /* A little less than the time for which a read blocks, so that an idle stream is checked after each. */
+    uint64_t check_after_ms = tail->block_ms_max / 8 * 7;
+    return watch->must_check || (!tail->has_checked && now_ms - watch->checked_ms >= check_after_ms);
 }
 
 static bool send_check(struct tail *tail, struct watch *watch)

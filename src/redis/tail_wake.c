@@ -9,9 +9,6 @@
 #define BLOCK_UNWOKEN_MS 200
 #define BLOCK_MS_MIN 100
 
-/* Each stream is checked about this often, TAIL_CHECKS_MAX of them between two reads. */
-#define CHECK_ROUND_MS 4000
-
 /* The read has not reached Redis yet, or its reply is under way: a moment later we know. */
 #define WAKE_DELAY_MS_MIN 1
 #define WAKE_DELAY_MS_MAX 64
@@ -23,10 +20,8 @@
 
 uint64_t tail_block_ms(const struct tail *tail)
 {
-    uint64_t block_ms = tail->block_ms_max;
-    uint64_t rounds = tail->set_count / TAIL_CHECKS_MAX + 1;
-    if (CHECK_ROUND_MS / rounds < block_ms)
-        block_ms = CHECK_ROUND_MS / rounds;
+    /* Between two reads some streams are checked; so each comes round about every block_ms_max. */
+    uint64_t block_ms = tail->block_ms_max / (tail->set_count / TAIL_CHECKS_MAX + 1);
     if (block_ms < BLOCK_MS_MIN && tail->block_ms_max > BLOCK_MS_MIN)
         block_ms = BLOCK_MS_MIN;
     if (tail->is_wake_refused && block_ms > BLOCK_UNWOKEN_MS)
