@@ -257,13 +257,21 @@ bool hub_send_private(struct hub *hub, struct subscriber *subscriber, const char
     return result == DELIVERY_DONE;
 }
 
-void hub_end_private(struct hub *hub, struct subscriber *subscriber)
+bool hub_private_waits(const struct subscriber *subscriber)
 {
-    hub_dismiss(hub, subscriber, NULL);
+    return subscriber_has_backlog(subscriber);
+}
+
+void hub_end_private(struct hub *hub, struct subscriber *subscriber, const char *refused_reason)
+{
+    hub->delivery.now_ms = clock_now_ms();
+    hub_dismiss(hub, subscriber, refused_reason);
 }
 
 void hub_abandon(struct hub *hub, struct subscriber *subscriber)
 {
+    if (subscriber->is_private)
+        subscriber->owner->on_gone(subscriber->owner->context);
     leave_topics(hub, subscriber);
     subscriber_free(subscriber);
     hub->client_count--;

@@ -121,8 +121,8 @@ void hub_abandon(struct hub *hub, struct subscriber *subscriber);
 /*
  * A stream whose events are its owner's own (a consumer of a group): the hub keeps the socket, greets, sends
  * heartbeats, bounds the backlog and drains. `on_attached` comes when the first event may be sent, `on_room`
- * when all that was sent has left for the kernel, `on_gone` once, when the client is gone or let go; none of
- * them inside a call of the owner's.
+ * when all that waited has left for the kernel, `on_gone` once, when the client is gone or let go, abandoned
+ * among them; none of them inside a call of the owner's.
  */
 struct private_stream {
     void (*on_attached)(void *context);
@@ -131,7 +131,7 @@ struct private_stream {
     void *context;
 };
 
-/* Borrows `owner` until on_gone or hub_abandon(). Followed by hub_attach() or hub_abandon() like hub_open().
+/* Borrows `owner` until on_gone. Followed by hub_attach() or hub_abandon() like hub_open().
  */
 enum hub_open_status hub_open_private(struct hub *hub, const struct private_stream *owner,
                                       struct subscriber **ret_subscriber);
@@ -139,8 +139,12 @@ enum hub_open_status hub_open_private(struct hub *hub, const struct private_stre
 /* Sends whole SSE events. False when the client is gone or over its bound; on_gone follows. */
 bool hub_send_private(struct hub *hub, struct subscriber *subscriber, const char *bytes, size_t length);
 
-/* Ends the stream behind what was sent, with a `retry:`; on_gone follows. */
-void hub_end_private(struct hub *hub, struct subscriber *subscriber);
+/* Some of what was sent is not with the kernel yet; on_room follows. */
+bool hub_private_waits(const struct subscriber *subscriber);
+
+/* Ends the stream behind what was sent; on_gone follows. With a `retry:`, and if there is a reason with
+ * `event: refused` and a late one. */
+void hub_end_private(struct hub *hub, struct subscriber *subscriber, const char *refused_reason);
 
 /* --- what Redis says --- */
 

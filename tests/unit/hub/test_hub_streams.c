@@ -450,7 +450,7 @@ Test(hub_streams, private_stream_is_its_owners)
     cr_expect(hub_send_private(fixture.hub, subscriber, "data: x\n\n", 9));
     cr_expect_eq(client_count(client, "data: x\n\n"), 1u);
     cr_expect(client_saw_in_order(client, "retry: ", "data: x"));
-    hub_end_private(fixture.hub, subscriber);
+    hub_end_private(fixture.hub, subscriber, NULL);
     cr_expect_eq(gone, 0u, "not inside the call");
     usleep(110000);
     fixture_turn(&fixture);
