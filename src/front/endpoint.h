@@ -14,3 +14,5 @@ void endpoint_metrics(struct exchange *exchange);
 void endpoint_healthz(struct exchange *exchange);
 void endpoint_readyz(struct exchange *exchange);
 void endpoint_page(struct exchange *exchange);
+void endpoint_streams(struct exchange *exchange);
+void endpoint_stream(struct exchange *exchange);

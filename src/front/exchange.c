@@ -20,6 +20,7 @@ static endpoint_start *const endpoints[ENDPOINTS] = {
     [ENDPOINT_BATCH] = endpoint_batch,     [ENDPOINT_BATCH_STREAM] = endpoint_batch_stream,
     [ENDPOINT_METRICS] = endpoint_metrics, [ENDPOINT_HEALTHZ] = endpoint_healthz,
     [ENDPOINT_READYZ] = endpoint_readyz,   [ENDPOINT_PAGE] = endpoint_page,
+    [ENDPOINT_STREAMS] = endpoint_streams, [ENDPOINT_STREAM] = endpoint_stream,
 };
 
 /* --- what endpoints call

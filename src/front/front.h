@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "consumers/stream_watch.h"
 #include "hub/hub.h"
 #include "hub/snapshot_cache.h"
 #include "metrics/metrics.h"
@@ -41,6 +42,7 @@ struct front_services {
     struct hub *hub;
     struct snapshot_cache *cache;
     struct commands *commands;
+    struct stream_watch *watch; /* NULL: no stream is configured */
     struct metrics *metrics;
     struct log *log;
 };

@@ -5,7 +5,7 @@
 #define BIT(method) (1u << (method))
 #define READ (BIT(METHOD_GET) | BIT(METHOD_HEAD) | BIT(METHOD_OPTIONS))
 
-/* NULL stands for the name of a batch. */
+/* NULL stands for the name of a batch or of a stream. */
 static const struct {
     const char *segments[3];
     size_t segment_count;
@@ -21,6 +21,8 @@ static const struct {
     { { "events", "stream" }, 2, ENDPOINT_EVENTS, ROUTE_EVENTS_STREAM, READ },
     { { "batches", NULL }, 2, ENDPOINT_BATCH, ROUTE_BATCH, READ | BIT(METHOD_PUT) | BIT(METHOD_DELETE) },
     { { "batches", NULL, "stream" }, 3, ENDPOINT_BATCH_STREAM, ROUTE_BATCH_STREAM, READ },
+    { { "streams" }, 1, ENDPOINT_STREAMS, ROUTE_STREAMS, READ },
+    { { "streams", NULL }, 2, ENDPOINT_STREAM, ROUTE_STREAM, READ },
     { { "metrics" }, 1, ENDPOINT_METRICS, ROUTE_METRICS, READ },
     { { "healthz" }, 1, ENDPOINT_HEALTHZ, ROUTE_HEALTHZ, READ },
     { { "readyz" }, 1, ENDPOINT_READYZ, ROUTE_READYZ, READ },

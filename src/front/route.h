@@ -17,6 +17,8 @@ enum endpoint {
     ENDPOINT_HEALTHZ,
     ENDPOINT_READYZ,
     ENDPOINT_PAGE,
+    ENDPOINT_STREAMS,
+    ENDPOINT_STREAM,
     ENDPOINTS,
 };
 
@@ -25,7 +27,7 @@ struct route {
     enum route_label label; /* for the metrics */
     unsigned
         methods; /* a bit (1 << METHOD_…) for each that is allowed; HEAD wherever GET is, OPTIONS always */
-    struct text name;          /* the segment that names a batch; without bytes elsewhere */
+    struct text name;          /* the segment that names a batch or a stream; without bytes elsewhere */
     const struct asset *asset; /* ENDPOINT_PAGE */
 };
 

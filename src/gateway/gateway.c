@@ -1,5 +1,6 @@
 #include "gateway/gateway.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #define READ_BYTES_PER_TURN (1u << 20)
 #define DESCRIPTOR_RESERVE 64 /* Redis, log, epoll, DNS, origin */
 #define SWEEP_INTERVAL_S 1
+#define TRIM_AFTER_CONNECTS 256
 #define DRAIN_CHECK_MS 20
 
 /* ---- options from settings ---- */
@@ -86,12 +88,28 @@ static struct redis_link_options link_options_of(const struct gateway *gateway, 
 
 /* ---- building ---- */
 
+/*
+ * A connection costs the HTTP library 32 KiB while it is in its hands. Many that come at once leave a heap that the allocator
+ * keeps for ever unless it is asked, which is done when a second has passed without newcomers.
+ */
+static void give_memory_back(struct gateway *gateway)
+{
+    uint64_t connects = gateway->metrics->sse_connects;
+    bool is_quiet = connects == gateway->swept_connects;
+    gateway->swept_connects = connects;
+    if (!is_quiet || connects - gateway->trimmed_connects < TRIM_AFTER_CONNECTS)
+        return;
+    gateway->trimmed_connects = connects;
+    malloc_trim(0);
+}
+
 static void on_sweep(evutil_socket_t descriptor, short events, void *context)
 {
     (void)descriptor;
     (void)events;
     struct gateway *gateway = context;
     snapshot_cache_sweep(gateway->cache, clock_now_ms());
+    give_memory_back(gateway);
 }
 
 /* Without a resolv.conf (a bare container) addresses and /etc/hosts still work. */
@@ -165,6 +183,20 @@ static bool build_origin(struct gateway *gateway)
     return gateway->origin != NULL;
 }
 
+static bool build_watch(struct gateway *gateway)
+{
+    const struct setting_records *streams = &gateway->settings->streams;
+    gateway->watch = stream_watch_create(gateway->base, gateway->commands, gateway->metrics);
+    if (!gateway->watch)
+        return false;
+    for (size_t i = 0; i < streams->count; i++) {
+        const struct stream_settings *stream = (const struct stream_settings *)streams->items + i;
+        if (!stream_watch_add(gateway->watch, stream->name, strlen(stream->name), stream->groups))
+            return false;
+    }
+    return stream_watch_start(gateway->watch);
+}
+
 static bool build_front(struct gateway *gateway, char **ret_problem)
 {
     struct front_options options = front_options_of(gateway);
@@ -173,6 +205,7 @@ static bool build_front(struct gateway *gateway, char **ret_problem)
         .hub = gateway->hub,
         .cache = gateway->cache,
         .commands = gateway->commands,
+        .watch = gateway->watch,
         .metrics = gateway->metrics,
         .log = gateway->log,
     };
@@ -206,7 +239,8 @@ struct gateway *gateway_create(struct event_base *base, const struct settings *s
     gateway->metrics = metrics_create();
     gateway->dns = create_resolver(base);
     if (!gateway->metrics || !gateway->dns || !build_snapshots_and_hub(gateway) || !build_redis(gateway) ||
-        !build_origin(gateway) || !build_sweep(gateway) || !build_front(gateway, ret_problem))
+        !build_origin(gateway) || !build_sweep(gateway) || !build_watch(gateway) ||
+        !build_front(gateway, ret_problem))
         goto failed;
     feed_start(gateway->feed);
     commands_start(gateway->commands);
@@ -233,9 +267,12 @@ void gateway_destroy(struct gateway *gateway)
     gateway->origin = NULL;
     http_client_destroy(origin);
     front_destroy(gateway->front);
+    if (gateway->watch)
+        stream_watch_stop(gateway->watch);
     struct commands *commands = gateway->commands;
     gateway->commands = NULL;
     commands_destroy(commands);
+    stream_watch_destroy(gateway->watch);
     struct feed *feed = gateway->feed;
     gateway->feed = NULL;
     feed_destroy(feed);

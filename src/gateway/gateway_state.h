@@ -4,6 +4,7 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 
+#include "consumers/stream_watch.h"
 #include "front/front.h"
 #include "gateway/gateway.h"
 #include "gateway/settings.h"
@@ -34,8 +35,11 @@ struct gateway {
     struct commands *commands;  /* NULL while being destroyed */
     struct tail *tail;          /* NULL while being destroyed */
     struct http_client *origin; /* NULL without origin_url */
+    struct stream_watch *watch;
     struct front *front;
     struct event *sweep_timer;
+    uint64_t swept_connects;   /* streams opened so far, when last swept … */
+    uint64_t trimmed_connects; /* … and when free memory was last given back */
 
     uint64_t feed_generation; /* grows with each connection of the feed */
     struct log_limiter load_limiter;

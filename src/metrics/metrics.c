@@ -9,6 +9,7 @@ struct metrics *metrics_create(void)
     struct metrics *metrics = calloc(1, sizeof *metrics);
     if (metrics)
         metrics->start_wall_ms = clock_wall_ms();
+    list_init(&metrics->sources);
     return metrics;
 }
 
@@ -44,10 +45,15 @@ const char *route_label_name(enum route_label route)
         [ROUTE_EVENTS_STREAM] = "/events/stream",
         [ROUTE_BATCH] = "/batches/{id}",
         [ROUTE_BATCH_STREAM] = "/batches/{id}/stream",
+        [ROUTE_GROUP_EVENTS] = "/streams/{stream}/groups/{group}/events",
+        [ROUTE_GROUP_ACK] = "/streams/{stream}/groups/{group}/ack",
+        [ROUTE_GROUP_NACK] = "/streams/{stream}/groups/{group}/nack",
         [ROUTE_METRICS] = "/metrics",
         [ROUTE_HEALTHZ] = "/healthz",
         [ROUTE_READYZ] = "/readyz",
         [ROUTE_PAGE] = "/",
+        [ROUTE_STREAMS] = "/streams",
+        [ROUTE_STREAM] = "/streams/{name}",
         [ROUTE_OTHER] = "other",
     };
     return names[route];

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "metrics/histogram.h"
 
 enum gap_reason {
@@ -28,10 +29,15 @@ enum route_label {
     ROUTE_EVENTS_STREAM,
     ROUTE_BATCH,
     ROUTE_BATCH_STREAM,
+    ROUTE_GROUP_EVENTS,
+    ROUTE_GROUP_ACK,
+    ROUTE_GROUP_NACK,
     ROUTE_METRICS,
     ROUTE_HEALTHZ,
     ROUTE_READYZ,
     ROUTE_PAGE,
+    ROUTE_STREAMS,
+    ROUTE_STREAM,
     ROUTE_OTHER,
     ROUTE_LABELS,
 };
@@ -67,6 +73,13 @@ struct metrics {
     uint64_t cache_invalidations;
     uint64_t origin_fetches;
     uint64_t origin_failures;
+    /* consumer groups */
+    uint64_t group_consumers;    /* gauge: consumers of groups, of HTTP and in this process */
+    uint64_t group_deliveries;   /* entries handed to them, each time counted */
+    uint64_t group_acks;         /* entries acknowledged through this gateway */
+    uint64_t group_nacks;        /* entries given back */
+    uint64_t group_claims;       /* entries taken over from another consumer */
+    uint64_t group_dead_letters; /* entries given up */
     /* redis */
     bool redis_up; /* feed and commands are both ready */
     bool feed_up;
@@ -85,6 +98,7 @@ struct metrics {
     struct histogram http_duration; /* head complete → response queued; streams not counted */
     bool draining;
     uint64_t start_wall_ms;
+    struct list sources; /* of labelled series, metrics/series.h */
 };
 
 /* NULL when memory is short (it is some 45 KB). */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "metrics/process_usage.h"
+#include "metrics/series.h"
 
 /* Where the figures of one reading come from. */
 struct reading {
@@ -157,6 +158,12 @@ static const struct figure figures[] = {
     { "sluice_origin_fetches_total", COUNTER, "Snapshots asked of the origin.", COUNT(origin_fetches) },
     { "sluice_origin_failures_total", COUNTER, "Answers of the origin that were none.", COUNT(origin_failures) },
 
+    { "sluice_group_consumers", GAUGE, "Consumers of groups connected to this gateway.", COUNT(group_consumers) },
+    { "sluice_group_deliveries_total", COUNTER, "Stream entries handed to consumers of groups, each time counted.", COUNT(group_deliveries) },
+    { "sluice_group_acks_total", COUNTER, "Stream entries acknowledged through this gateway.", COUNT(group_acks) },
+    { "sluice_group_nacks_total", COUNTER, "Stream entries given back to be delivered again.", COUNT(group_nacks) },
+    { "sluice_group_claims_total", COUNTER, "Pending stream entries taken over from another consumer.", COUNT(group_claims) },
+    { "sluice_group_dead_letters_total", COUNTER, "Stream entries given up and put into a stream of dead letters.", COUNT(group_dead_letters) },
     { "sluice_redis_up", GAUGE, "1 while Redis can be read and written.", FLAG(redis_up) },
     { "sluice_redis_feed_up", GAUGE, "1 while the subscribing connection is ready.", FLAG(feed_up) },
     { "sluice_redis_commands_up", GAUGE, "1 while the command connection is ready.", FLAG(commands_up) },
@@ -194,9 +201,12 @@ void metrics_append_text(const struct metrics *metrics, const char *version, str
                                      .version = version };
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
         const struct figure *figure = &figures[i];
-        buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", figure->name, figure->help, figure->name,
-                      types[figure->type]);
+        series_append_head(out, figure->name, types[figure->type], figure->help);
         figure->append(figure, &reading, out);
+    }
+    for (struct list *node = metrics->sources.next; node != &metrics->sources; node = node->next) {
+        const struct metrics_source *source = LIST_OWNER(node, struct metrics_source, node);
+        source->append_text(source->context, out);
     }
 }
 
@@ -334,5 +344,10 @@ void metrics_append_json(const struct metrics *metrics, const char *version, str
     json_http(metrics, out);
     json_process(out);
     json_flag(out, "draining", metrics->draining);
+    for (struct list *node = metrics->sources.next; node != &metrics->sources; node = node->next) {
+        const struct metrics_source *source = LIST_OWNER(node, struct metrics_source, node);
+        json_name(out, source->json_name);
+        source->append_json(source->context, out);
+    }
     json_close(out);
 }

@@ -16,6 +16,7 @@ void metrics_append_text(const struct metrics *metrics, const char *version, str
  * "pubSubEvents", "reconnects", "subscriptions"}, "sse": {"clients", "sseEventCount", "sseBytes", "sseAvgLatencyMs",
  * "sseP50LatencyMs", "sseP99LatencyMs", "backlogBytes", "gaps": {reason: n}, "slowClients": {action: n}},
  * "publish": {"published", "duplicates", "failed", "avgMs", "p99Ms"}, "http": {"connections", "requests"},
- * "process": {"residentBytes", "cpuSeconds", "openFds", "maxFds"}, "draining"}.
+ * "process": {"residentBytes", "cpuSeconds", "openFds", "maxFds"}, "draining"} and a member for each source
+ * (metrics/series.h).
  */
 void metrics_append_json(const struct metrics *metrics, const char *version, struct buffer *out);

@@ -1,0 +1,165 @@
+#include "consumers/stream_report.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "consumers/stream_report_reply.h"
+
+#define MEMORY_SAMPLES "5" /* nodes that MEMORY USAGE looks into */
+
+/* ---- asking ---- */
+
+struct reading {
+    stream_report_done *done;
+    void *context;
+    size_t name_length;
+    char name[];
+};
+
+static char *copy_problem(const struct reply *reply)
+{
+    return reply && reply->text ? strndup(reply->text, reply->text_length) : NULL;
+}
+
+static void on_replies(void *context, enum commands_status status, const struct reply *reply)
+{
+    struct reading *reading = context;
+    struct stream_report *report = NULL;
+    enum stream_report_status result = STREAM_REPORT_UNAVAILABLE;
+    char *problem = NULL;
+    if (status == COMMANDS_OK) {
+        report = stream_report_parse(reading->name, reading->name_length, reply);
+        if (report)
+            result = STREAM_REPORT_FOUND;
+    } else if (status == COMMANDS_ERROR && reply_has_prefix(reply, "ERR no such key")) {
+        result = STREAM_REPORT_ABSENT;
+    } else if (status == COMMANDS_ERROR && reply_has_prefix(reply, "WRONGTYPE")) {
+        result = STREAM_REPORT_WRONG_TYPE;
+    } else if (status == COMMANDS_ERROR && !reply_error_is_transient(reply)) {
+        problem = copy_problem(reply);
+        result = problem ? STREAM_REPORT_REFUSED : STREAM_REPORT_UNAVAILABLE;
+    }
+    reading->done(reading->context, result, report, problem);
+    free(problem);
+    free(reading);
+}
+
+bool stream_report_read(struct commands *commands, const char *name, size_t length, stream_report_done *done,
+                        void *context)
+{
+    struct reading *reading = malloc(sizeof(*reading) + length);
+    if (!reading)
+        return false;
+    *reading = (struct reading){ .done = done, .context = context, .name_length = length };
+    memcpy(reading->name, name, length);
+
+    const char *time[] = { "TIME" };
+    const char *info[] = { "XINFO", "STREAM", name, "FULL", "COUNT", "1" };
+    const char *last[] = { "XREVRANGE", name, "+", "-", "COUNT", "1" };
+    const char *memory[] = { "MEMORY", "USAGE", name, "SAMPLES", MEMORY_SAMPLES };
+    const size_t time_lengths[] = { 4 };
+    const size_t info_lengths[] = { 5, 6, length, 4, 5, 1 };
+    const size_t last_lengths[] = { 9, length, 1, 1, 5, 1 };
+    const size_t memory_lengths[] = { 6, 5, length, 7, strlen(MEMORY_SAMPLES) };
+    const struct command list[] = {
+        [STREAM_REPLY_TIME] = { .count = 1, .arguments = time, .lengths = time_lengths },
+        [STREAM_REPLY_INFO] = { .count = 6, .arguments = info, .lengths = info_lengths },
+        [STREAM_REPLY_LAST] = { .count = 6, .arguments = last, .lengths = last_lengths },
+        [STREAM_REPLY_MEMORY] = { .count = 5, .arguments = memory, .lengths = memory_lengths },
+    };
+    if (commands_send(commands, list, STREAM_REPLIES, on_replies, reading))
+        return true;
+    free(reading);
+    return false;
+}
+
+/* ---- owning ---- */
+
+void stream_report_destroy(struct stream_report *report)
+{
+    if (!report)
+        return;
+    for (size_t i = 0; i < report->listed_count; i++) {
+        struct stream_report_group *group = &report->groups[i];
+        for (size_t j = 0; j < group->listed_count; j++)
+            free(group->consumers[j].name);
+        free(group->consumers);
+        free(group->name);
+    }
+    free(report->groups);
+    free(report->name);
+    free(report);
+}
+
+/* ---- writing ---- */
+
+static void append_id(struct buffer *out, const char *name, struct entry_id id)
+{
+    char text[ENTRY_ID_LENGTH_MAX];
+    entry_id_format(id, text);
+    if (id.ms || id.sequence)
+        buffer_printf(out, ",\"%s\":\"%s\"", name, text);
+    else
+        buffer_printf(out, ",\"%s\":null", name);
+}
+
+static void append_seconds(struct buffer *out, const char *name, uint64_t ms)
+{
+    buffer_printf(out, ",\"%s\":%" PRIu64 ".%03" PRIu64, name, ms / 1000, ms % 1000);
+}
+
+static void append_consumers(struct buffer *out, const struct stream_report_group *group)
+{
+    buffer_append_text(out, ",\"consumers\":[");
+    for (size_t i = 0; i < group->listed_count; i++) {
+        const struct stream_report_consumer *consumer = &group->consumers[i];
+        buffer_append_text(out, i ? ",{\"name\":" : "{\"name\":");
+        buffer_append_json_string(out, consumer->name, consumer->name_length);
+        buffer_printf(out, ",\"pending\":%" PRIu64, consumer->pending);
+        append_seconds(out, "idleSeconds", consumer->idle_ms);
+        buffer_append_byte(out, '}');
+    }
+    buffer_append_byte(out, ']');
+}
+
+static void append_group(struct buffer *out, const struct stream_report_group *group, bool with_consumers)
+{
+    buffer_append_text(out, "{\"name\":");
+    buffer_append_json_string(out, group->name, group->name_length);
+    buffer_printf(out, ",\"pending\":%" PRIu64, group->pending);
+    if (group->pending)
+        append_seconds(out, "oldestPendingSeconds", group->oldest_pending_ms);
+    else
+        buffer_append_text(out, ",\"oldestPendingSeconds\":null");
+    if (group->has_lag)
+        buffer_printf(out, ",\"lag\":%" PRIu64, group->lag);
+    else
+        buffer_append_text(out, ",\"lag\":null");
+    append_id(out, "lastDeliveredId", group->last_delivered);
+    buffer_printf(out, ",\"consumerCount\":%" PRIu64, group->consumer_count);
+    if (with_consumers)
+        append_consumers(out, group);
+    buffer_append_byte(out, '}');
+}
+
+void stream_report_append_json(const struct stream_report *report, bool with_consumers, struct buffer *out)
+{
+    buffer_append_text(out, "{\"name\":");
+    buffer_append_json_string(out, report->name, report->name_length);
+    buffer_printf(out, ",\"length\":%" PRIu64, report->length);
+    append_id(out, "firstId", report->first);
+    append_id(out, "lastId", report->last);
+    if (report->bytes)
+        buffer_printf(out, ",\"bytes\":%" PRIu64, report->bytes);
+    else
+        buffer_append_text(out, ",\"bytes\":null");
+    buffer_append_text(out, ",\"groups\":[");
+    for (size_t i = 0; i < report->listed_count; i++) {
+        if (i)
+            buffer_append_byte(out, ',');
+        append_group(out, &report->groups[i], with_consumers);
+    }
+    buffer_append_text(out, "]}");
+}

@@ -1,0 +1,10 @@
+/* The replies that stream report are made of, in the order of the commands; for stream_report*.c only. */
+#pragma once
+
+enum stream_reply {
+    STREAM_REPLY_TIME,
+    STREAM_REPLY_INFO,
+    STREAM_REPLY_LAST,
+    STREAM_REPLY_MEMORY,
+    STREAM_REPLIES,
+};
