@@ -55,7 +55,8 @@ static void link_repeats(struct slot *slots, struct slot **sorted, size_t count)
 
 static void append_base64(struct buffer *out, const char *bytes, size_t length)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+    const size_t padding = 64;
     if (!buffer_reserve(out, (length / 3 + 1) * 4))
         return;
     for (size_t i = 0; i < length; i += 3) {
@@ -64,7 +65,7 @@ static void append_base64(struct buffer *out, const char *bytes, size_t length)
         for (size_t k = 0; k < 3; k++)
             group = group << 8 | (k < taken ? (unsigned char)bytes[i + k] : 0u);
         for (size_t k = 0; k < 4; k++)
-            buffer_append_byte(out, k <= taken ? digits[group >> (18 - 6 * k) & 63] : '=');
+            buffer_append_byte(out, digits[k <= taken ? group >> (18 - 6 * k) & 63 : padding]);
     }
 }
 

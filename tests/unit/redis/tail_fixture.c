@@ -158,9 +158,10 @@ bool reader_await(struct reader *reader, const char *piece, unsigned timeout_ms)
 void reader_expect(struct reader *reader, const char *story)
 {
     (void)reader_await(reader, story, 5000);
-    cr_assert(reader->story.size == strlen(story) && memcmp(reader->story.data, story, strlen(story)) == 0,
-              "expected \"%s\", told \"%.*s\"", story, (int)reader->story.size,
-              reader->story.data ? reader->story.data : "");
+    const char *told = reader->story.data ? reader->story.data : "";
+    size_t length = reader->story.size;
+    cr_assert(length == strlen(story) && memcmp(told, story, length) == 0, "expected \"%s\", told \"%.*s\"",
+              story, (int)length, told);
     buffer_reset(&reader->story);
 }
 
