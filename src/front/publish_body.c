@@ -41,7 +41,7 @@ static bool find_field(struct text name, enum field *ret_field, struct problem *
     }
     size_t shown = utf8_valid_prefix(name.bytes, name.length < 64 ? name.length : 64);
     return problem_set(
-        ret_problem, 422,
+        ret_problem, 400,
         "The field `%.*s` is unknown; known are channel, stream, event, critical, payload, id, maxlen.",
         (int)shown, name.bytes);
 }
@@ -65,9 +65,9 @@ static bool set_name(struct buffer *target, const char *field, struct text value
                      struct problem *ret_problem)
 {
     if (value.length == 0)
-        return problem_set(ret_problem, 422, "The field `%s` is empty.", field);
+        return problem_set(ret_problem, 400, "The field `%s` is empty.", field);
     if (value.length > length_max)
-        return problem_set(ret_problem, 422, "The field `%s` is longer than %zu bytes.", field, length_max);
+        return problem_set(ret_problem, 400, "The field `%s` is longer than %zu bytes.", field, length_max);
     buffer_append(target, value.bytes, value.length);
     return !target->failed || NO_MEMORY(ret_problem);
 }
@@ -107,13 +107,13 @@ static bool decode_string(struct buffer *out, struct text quoted, struct problem
     if (json_text_append_decoded(out, quoted))
         return true;
     return out->failed ? NO_MEMORY(ret_problem)
-                       : problem_set(ret_problem, 422, "A string has half of a surrogate pair in it.");
+                       : problem_set(ret_problem, 400, "A string has half of a surrogate pair in it.");
 }
 
 static bool set_maxlen(struct publish_item *item, struct text digits, struct problem *ret_problem)
 {
     if (!parse_unsigned(digits.bytes, digits.length, &item->maxlen) || item->maxlen == 0)
-        return problem_set(ret_problem, 422, "The field `maxlen` is not a whole number above 0.");
+        return problem_set(ret_problem, 400, "The field `maxlen` is not a whole number above 0.");
     return true;
 }
 
@@ -130,12 +130,12 @@ static bool set_json_field(struct publish_item *item, enum field field, const ch
     if (field == FIELD_CRITICAL) {
         item->critical = text_is(value, "true");
         return kind == JSON_KIND_BOOLEAN ||
-               problem_set(ret_problem, 422, "The field `critical` is not true or false.");
+               problem_set(ret_problem, 400, "The field `critical` is not true or false.");
     }
     if (field == FIELD_MAXLEN)
         return set_maxlen(item, value, ret_problem);
     if (kind != JSON_KIND_STRING)
-        return problem_set(ret_problem, 422, "The field `%s` is not a string.", name);
+        return problem_set(ret_problem, 400, "The field `%s` is not a string.", name);
 
     struct buffer decoded = { 0 };
     bool valid = decode_string(&decoded, value, ret_problem) &&
@@ -157,7 +157,7 @@ static bool set_form_field(struct publish_item *item, enum field field, struct t
         return !item->payload.failed || NO_MEMORY(ret_problem);
     case FIELD_CRITICAL:
         return parse_switch(value.bytes, value.length, &item->critical) ||
-               problem_set(ret_problem, 422, "The field `critical` is not true or false.");
+               problem_set(ret_problem, 400, "The field `critical` is not true or false.");
     case FIELD_MAXLEN:
         return set_maxlen(item, value, ret_problem);
     case FIELD_CHANNEL:
@@ -220,9 +220,9 @@ static bool finish_item(struct publish_item *item, const struct publish_limits *
                         struct problem *ret_problem)
 {
     if (!item->channel.size && !item->stream.size && !item->event.size)
-        return problem_set(ret_problem, 422, "One of the fields `channel`, `stream` and `event` is needed.");
+        return problem_set(ret_problem, 400, "One of the fields `channel`, `stream` and `event` is needed.");
     if (!item->payload.size)
-        return problem_set(ret_problem, 422, "The field `payload` is missing.");
+        return problem_set(ret_problem, 400, "The field `payload` is missing.");
     if (item->critical && !item->event.size)
         return problem_set(ret_problem, 422, "The field `critical` goes with `event`.");
     if (item->maxlen && !publish_item_is_durable(item))
@@ -240,7 +240,7 @@ static bool parse_object(struct publish_item *item, struct text object, const st
                          struct problem *ret_problem)
 {
     if (json_text_kind(object) != JSON_KIND_OBJECT)
-        return problem_set(ret_problem, 422, "An event is a JSON object.");
+        return problem_set(ret_problem, 400, "An event is a JSON object.");
 
     bool seen[FIELDS] = { false };
     struct text quoted, value;
@@ -251,7 +251,7 @@ static bool parse_object(struct publish_item *item, struct text object, const st
         valid = valid && find_field(text_of(name.data, name.size), &field, ret_problem);
         if (valid && seen[field])
             valid =
-                problem_set(ret_problem, 422, "The field `%.*s` is given twice.", (int)name.size, name.data);
+                problem_set(ret_problem, 400, "The field `%.*s` is given twice.", (int)name.size, name.data);
         if (valid) {
             char shown[16] = { 0 }; /* known names are short */
             memcpy(shown, name.data, name.size < sizeof(shown) ? name.size : sizeof(shown) - 1);
@@ -293,7 +293,7 @@ static bool parse_form(struct publish_item *item, struct text form, const struct
         valid = find_field(text_of(decoded, name_length), &field, ret_problem);
         if (valid && seen[field])
             valid =
-                problem_set(ret_problem, 422, "The field `%.*s` is given twice.", (int)name_length, decoded);
+                problem_set(ret_problem, 400, "The field `%.*s` is given twice.", (int)name_length, decoded);
         if (valid) {
             seen[field] = true;
             valid = set_form_field(item, field, text_of(decoded + name_length, value_length), ret_problem);

@@ -53,7 +53,7 @@ struct publish_limits {
 /*
  * `idempotency_key` is the header's value, or without bytes; an item's own `id` wins, and in an array the
  * items get the key with their index behind it. False with the answer in *ret_problem when nothing of it can
- * be published.
+ * be published: 400 where a field is wrong, 422 where each is right and what they ask for together cannot be.
  */
 bool publish_body_parse(enum publish_body_kind kind, struct text bytes, struct text idempotency_key,
                         const struct publish_limits *limits, struct publish_body *ret_body,

@@ -121,29 +121,29 @@ Test(publish_body, json_that_is_none)
 
 Test(publish_body, what_is_not_an_event)
 {
-    JSON_REFUSED(422, "1");
-    JSON_REFUSED(422, "\"channel\"");
-    JSON_REFUSED(422, "{}");
-    JSON_REFUSED(422, "{\"payload\":1}");
-    JSON_REFUSED(422, "{\"channel\":\"a\"}");
-    JSON_REFUSED(422, "{\"channel\":\"\",\"payload\":1}");
-    JSON_REFUSED(422, "{\"channel\":1,\"payload\":1}");
-    JSON_REFUSED(422, "{\"channel\":[\"a\"],\"payload\":1}");
-    JSON_REFUSED(422, "{\"channel\":\"a\",\"payload\":1,\"extra\":2}");
-    JSON_REFUSED(422, "{\"channel\":\"a\",\"payload\":1,\"data\":2}");
-    JSON_REFUSED(422, "{\"channel\":\"a\",\"channel\":\"b\",\"payload\":2}");
-    JSON_REFUSED(422, "{\"channel\":\"a\",\"ch\\u0061nnel\":\"b\",\"payload\":2}");
-    JSON_REFUSED(422, "{\"event\":\"a\",\"critical\":1,\"payload\":{\"a\":1}}");
+    JSON_REFUSED(400, "1");
+    JSON_REFUSED(400, "\"channel\"");
+    JSON_REFUSED(400, "{}");
+    JSON_REFUSED(400, "{\"payload\":1}");
+    JSON_REFUSED(400, "{\"channel\":\"a\"}");
+    JSON_REFUSED(400, "{\"channel\":\"\",\"payload\":1}");
+    JSON_REFUSED(400, "{\"channel\":1,\"payload\":1}");
+    JSON_REFUSED(400, "{\"channel\":[\"a\"],\"payload\":1}");
+    JSON_REFUSED(400, "{\"channel\":\"a\",\"payload\":1,\"extra\":2}");
+    JSON_REFUSED(400, "{\"channel\":\"a\",\"payload\":1,\"data\":2}");
+    JSON_REFUSED(400, "{\"channel\":\"a\",\"channel\":\"b\",\"payload\":2}");
+    JSON_REFUSED(400, "{\"channel\":\"a\",\"ch\\u0061nnel\":\"b\",\"payload\":2}");
+    JSON_REFUSED(400, "{\"event\":\"a\",\"critical\":1,\"payload\":{\"a\":1}}");
     JSON_REFUSED(422, "{\"channel\":\"a\",\"critical\":true,\"payload\":{\"a\":1}}");
     JSON_REFUSED(422, "{\"channel\":\"a\",\"maxlen\":5,\"payload\":1}");
-    JSON_REFUSED(422, "{\"stream\":\"a\",\"maxlen\":0,\"payload\":{\"a\":1}}");
-    JSON_REFUSED(422, "{\"stream\":\"a\",\"maxlen\":1.5,\"payload\":{\"a\":1}}");
-    JSON_REFUSED(422, "{\"stream\":\"a\",\"maxlen\":\"5\",\"payload\":{\"a\":1}}");
+    JSON_REFUSED(400, "{\"stream\":\"a\",\"maxlen\":0,\"payload\":{\"a\":1}}");
+    JSON_REFUSED(400, "{\"stream\":\"a\",\"maxlen\":1.5,\"payload\":{\"a\":1}}");
+    JSON_REFUSED(400, "{\"stream\":\"a\",\"maxlen\":\"5\",\"payload\":{\"a\":1}}");
     JSON_REFUSED(422, "{\"stream\":\"a\",\"payload\":1}");
     JSON_REFUSED(422, "{\"stream\":\"a\",\"payload\":{}}");
     JSON_REFUSED(422, "{\"event\":\"a\",\"critical\":true,\"payload\":[]}");
-    JSON_REFUSED(422, "{\"channel\":\"\\ud800\",\"payload\":1}");
-    JSON_REFUSED(422, "{\"stream\":\"a\",\"payload\":{\"a\":\"\\ud800\"}}");
+    JSON_REFUSED(400, "{\"channel\":\"\\ud800\",\"payload\":1}");
+    JSON_REFUSED(400, "{\"stream\":\"a\",\"payload\":{\"a\":\"\\ud800\"}}");
 }
 
 Test(publish_body, our_own_channels_are_not_for_others)
@@ -169,10 +169,10 @@ Test(publish_body, lengths_are_bounded)
     name[PUBLISH_NAME_MAX] = 'a';
     name[PUBLISH_NAME_MAX + 1] = '\0';
     length = snprintf(text, sizeof(text), "{\"channel\":\"%s\",\"payload\":1}", name);
-    cr_assert_eq(parse(PUBLISH_BODY_JSON, text_of(text, (size_t)length), &body), 422);
+    cr_assert_eq(parse(PUBLISH_BODY_JSON, text_of(text, (size_t)length), &body), 400);
     name[PUBLISH_ID_MAX + 1] = '\0';
     length = snprintf(text, sizeof(text), "{\"channel\":\"a\",\"id\":\"%s\",\"payload\":1}", name);
-    cr_assert_eq(parse(PUBLISH_BODY_JSON, text_of(text, (size_t)length), &body), 422);
+    cr_assert_eq(parse(PUBLISH_BODY_JSON, text_of(text, (size_t)length), &body), 400);
 }
 
 Test(publish_body, number_of_fields_is_bounded)
@@ -201,7 +201,7 @@ Test(publish_body, array_items_fail_alone)
     cr_assert(body.is_array);
     cr_assert_eq(body.count, 3);
     cr_assert_eq(body.items[0].problem.status, 0);
-    cr_assert_eq(body.items[1].problem.status, 422);
+    cr_assert_eq(body.items[1].problem.status, 400);
     cr_assert_eq(body.items[2].problem.status, 0);
     check_buffer(&body.items[2].payload, "[2,3]");
     publish_body_clear(&body);
@@ -229,7 +229,7 @@ Test(publish_body, idempotency_key)
     publish_body_clear(&body);
     cr_assert(!publish_body_parse(PUBLISH_BODY_JSON, TEXT("{\"channel\":\"a\",\"payload\":1}"), TEXT(""),
                                   &limits, &body, &problem));
-    cr_assert_eq(problem.status, 422);
+    cr_assert_eq(problem.status, 400);
 }
 
 Test(publish_body, form)
@@ -254,13 +254,13 @@ Test(publish_body, form)
 
 Test(publish_body, form_that_is_none)
 {
-    FORM_REFUSED(422, "");
-    FORM_REFUSED(422, "channel");
-    FORM_REFUSED(422, "channel=a");
-    FORM_REFUSED(422, "channel=a&payload=1&x=2");
-    FORM_REFUSED(422, "channel=a&channel=b&payload=1");
-    FORM_REFUSED(422, "event=a&critical=maybe&payload={\"a\":1}");
-    FORM_REFUSED(422, "{\"channel\":\"a\"}");
+    FORM_REFUSED(400, "");
+    FORM_REFUSED(400, "channel");
+    FORM_REFUSED(400, "channel=a");
+    FORM_REFUSED(400, "channel=a&payload=1&x=2");
+    FORM_REFUSED(400, "channel=a&channel=b&payload=1");
+    FORM_REFUSED(400, "event=a&critical=maybe&payload={\"a\":1}");
+    FORM_REFUSED(400, "{\"channel\":\"a\"}");
     FORM_REFUSED(400, "channel=%");
     FORM_REFUSED(400, "channel=%zz&payload=1");
 }
