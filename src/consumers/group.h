@@ -42,7 +42,7 @@ struct groups;
 struct group_consumer;
 
 /* What groups ask of the tail; bound by the gateway. Each watch() that returned true is followed by one
- * unwatch(). */
+ * unwatch() or groups_stream_refused(). */
 struct groups_source {
     bool (*watch)(void *context, const char *stream, size_t length);
     void (*unwatch)(void *context, const char *stream, size_t length);
@@ -60,6 +60,9 @@ void groups_destroy(struct groups *groups);
 
 /* There are new entries in a stream. Cheap for streams that nobody consumes. */
 void groups_stream_changed(struct groups *groups, const char *stream, size_t length);
+
+/* The stream is not watched any more, without unwatch(). Groups ask again within a second or two. */
+void groups_stream_refused(struct groups *groups, const char *stream, size_t length);
 
 /* --- consuming --- */
 
@@ -96,7 +99,6 @@ enum consumer_end {
     CONSUMER_END_REPLACED,   /* a newer consumer of this name came to this gateway */
     CONSUMER_END_WRONG_TYPE, /* the key is no stream */
     CONSUMER_END_REFUSED,    /* Redis does not let us (NOPERM); `problem` is what it said */
-    CONSUMER_END_NO_MEMORY,
 };
 
 /* None of them is called inside a call of the consumer's owner. Inside of them the owner may call anything of
@@ -118,8 +120,11 @@ struct consumer_events {
 struct group_consumer *groups_consume(struct groups *groups, const struct consumer_request *request,
                                       const struct consumer_events *events);
 
-/* Lets entries come. May be called before on_ready. */
+/* Lets entries come, at first or again. May be called before on_ready. */
 void group_consumer_start(struct group_consumer *consumer);
+
+/* No entries come until the next start; what was on its way goes to others. */
+void group_consumer_pause(struct group_consumer *consumer);
 
 /* Ends it without a further call. What it has not acknowledged stays pending under its name. */
 void group_consumer_leave(struct group_consumer *consumer);

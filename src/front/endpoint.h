@@ -16,3 +16,6 @@ void endpoint_readyz(struct exchange *exchange);
 void endpoint_page(struct exchange *exchange);
 void endpoint_streams(struct exchange *exchange);
 void endpoint_stream(struct exchange *exchange);
+void endpoint_group_events(struct exchange *exchange);
+void endpoint_group_ack(struct exchange *exchange);
+void endpoint_group_nack(struct exchange *exchange);

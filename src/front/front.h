@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "consumers/group.h"
 #include "consumers/stream_watch.h"
 #include "hub/hub.h"
 #include "hub/snapshot_cache.h"
@@ -42,6 +43,7 @@ struct front_services {
     struct hub *hub;
     struct snapshot_cache *cache;
     struct commands *commands;
+    struct groups *groups;
     struct stream_watch *watch; /* NULL: no stream is configured */
     struct metrics *metrics;
     struct log *log;

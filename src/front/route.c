@@ -3,26 +3,28 @@
 #include <stdio.h>
 
 #define BIT(method) (1u << (method))
+#define POST (BIT(METHOD_POST) | BIT(METHOD_OPTIONS))
 #define READ (BIT(METHOD_GET) | BIT(METHOD_HEAD) | BIT(METHOD_OPTIONS))
 
-/* NULL stands for the name of a batch or of a stream. */
+#define ROUTE_SEGMENTS_MAX 5
+
+/* NULL stands for a name: of a batch or of a stream, and behind that of a group. */
 static const struct {
-    const char *segments[3];
+    const char *segments[ROUTE_SEGMENTS_MAX];
     size_t segment_count;
     enum endpoint endpoint;
     enum route_label label;
     unsigned methods;
 } routes[] = {
-    { { "events", "publish" },
-      2,
-      ENDPOINT_PUBLISH,
-      ROUTE_EVENTS_PUBLISH,
-      BIT(METHOD_POST) | BIT(METHOD_OPTIONS) },
+    { { "events", "publish" }, 2, ENDPOINT_PUBLISH, ROUTE_EVENTS_PUBLISH, POST },
     { { "events", "stream" }, 2, ENDPOINT_EVENTS, ROUTE_EVENTS_STREAM, READ },
     { { "batches", NULL }, 2, ENDPOINT_BATCH, ROUTE_BATCH, READ | BIT(METHOD_PUT) | BIT(METHOD_DELETE) },
     { { "batches", NULL, "stream" }, 3, ENDPOINT_BATCH_STREAM, ROUTE_BATCH_STREAM, READ },
     { { "streams" }, 1, ENDPOINT_STREAMS, ROUTE_STREAMS, READ },
     { { "streams", NULL }, 2, ENDPOINT_STREAM, ROUTE_STREAM, READ },
+    { { "streams", NULL, "groups", NULL, "events" }, 5, ENDPOINT_GROUP_EVENTS, ROUTE_GROUP_EVENTS, READ },
+    { { "streams", NULL, "groups", NULL, "ack" }, 5, ENDPOINT_GROUP_ACK, ROUTE_GROUP_ACK, POST },
+    { { "streams", NULL, "groups", NULL, "nack" }, 5, ENDPOINT_GROUP_NACK, ROUTE_GROUP_NACK, POST },
     { { "metrics" }, 1, ENDPOINT_METRICS, ROUTE_METRICS, READ },
     { { "healthz" }, 1, ENDPOINT_HEALTHZ, ROUTE_HEALTHZ, READ },
     { { "readyz" }, 1, ENDPOINT_READYZ, ROUTE_READYZ, READ },
@@ -37,8 +39,11 @@ static size_t prefix_length(const struct request *request)
 }
 
 static bool route_matches(size_t index, const struct text *segments, size_t segment_count,
-                          struct text *ret_name)
+                          struct route *ret_route)
 {
+    *ret_route = (struct route){ .endpoint = routes[index].endpoint,
+                                 .label = routes[index].label,
+                                 .methods = routes[index].methods };
     if (segment_count != routes[index].segment_count)
         return false;
     for (size_t i = 0; i < segment_count; i++) {
@@ -46,7 +51,7 @@ static bool route_matches(size_t index, const struct text *segments, size_t segm
         if (wanted ? !text_is(segments[i], wanted) : segments[i].length == 0)
             return false;
         if (!wanted)
-            *ret_name = segments[i];
+            *(ret_route->name.bytes ? &ret_route->group : &ret_route->name) = segments[i];
     }
     return true;
 }
@@ -59,16 +64,9 @@ bool route_find(const struct request *request, struct route *ret_route)
     const struct text *segments = request->segments + skip;
     size_t segment_count = request->segment_count - skip;
 
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        struct text name = { 0 };
-        if (!route_matches(i, segments, segment_count, &name))
-            continue;
-        *ret_route = (struct route){ .endpoint = routes[i].endpoint,
-                                     .label = routes[i].label,
-                                     .methods = routes[i].methods,
-                                     .name = name };
-        return true;
-    }
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+        if (route_matches(i, segments, segment_count, ret_route))
+            return true;
     if (segment_count != 1)
         return false;
     const struct asset *asset = asset_find(segments[0].length ? segments[0] : text_of("index.html", 10));

@@ -19,6 +19,9 @@ enum endpoint {
     ENDPOINT_PAGE,
     ENDPOINT_STREAMS,
     ENDPOINT_STREAM,
+    ENDPOINT_GROUP_EVENTS,
+    ENDPOINT_GROUP_ACK,
+    ENDPOINT_GROUP_NACK,
     ENDPOINTS,
 };
 
@@ -28,10 +31,11 @@ struct route {
     unsigned
         methods; /* a bit (1 << METHOD_…) for each that is allowed; HEAD wherever GET is, OPTIONS always */
     struct text name;          /* the segment that names a batch or a stream; without bytes elsewhere */
+    struct text group;         /* the segment that names a group of the stream */
     const struct asset *asset; /* ENDPOINT_PAGE */
 };
 
-/* False when the path is unknown. The name refers to the request. */
+/* False when the path is unknown. The names refer to the request. */
 bool route_find(const struct request *request, struct route *ret_route);
 
 static inline bool route_allows(const struct route *route, enum request_method method)

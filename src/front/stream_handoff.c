@@ -77,6 +77,14 @@ void stream_refuse(struct exchange *exchange, const char *reason)
     exchange_answer(exchange);
 }
 
+void stream_accept(struct exchange *exchange, struct subscriber *subscriber)
+{
+    exchange->subscriber = subscriber;
+    exchange->is_stream = true;
+    set_stream_head(&exchange->response);
+    exchange_answer(exchange);
+}
+
 void stream_open(struct exchange *exchange, const struct stream_request *request)
 {
     /* A HEAD asks what a GET would answer, and subscribes to nothing. */
@@ -85,9 +93,7 @@ void stream_open(struct exchange *exchange, const struct stream_request *request
         status = hub_open(exchange->front->services.hub, request, &exchange->subscriber);
     switch (status) {
     case HUB_OPEN_OK:
-        exchange->is_stream = true;
-        set_stream_head(&exchange->response);
-        exchange_answer(exchange);
+        stream_accept(exchange, exchange->subscriber);
         break;
     case HUB_OPEN_FULL:
         stream_refuse(exchange, "full");

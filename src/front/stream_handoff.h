@@ -15,7 +15,10 @@
  */
 void stream_open(struct exchange *exchange, const struct stream_request *request);
 
-/* The same for another reason, a word or a few. */
+/* The same for a subscriber that is open already; NULL for HEAD. */
+void stream_accept(struct exchange *exchange, struct subscriber *subscriber);
+
+/* Refuses a stream for another reason, a word or a few. */
 void stream_refuse(struct exchange *exchange, const char *reason);
 
 /* The library's response for an exchange with is_stream set; NULL when memory is short. */

@@ -21,11 +21,14 @@ static void on_watched(void *context, const char *stream, size_t length, struct 
 {
     struct gateway *gateway = context;
     hub_watched(gateway->hub, stream, length, last);
+    groups_stream_changed(gateway->groups, stream, length);
 }
 
 static void on_refused(void *context, const char *stream, size_t length, const char *problem)
 {
     struct gateway *gateway = context;
+    /* Everybody's watch ended with it. */
+    groups_stream_refused(gateway->groups, stream, length);
     hub_refused(gateway->hub, TOPIC_STREAM, stream, length, problem);
 }
 
@@ -40,6 +43,7 @@ static void on_entry(void *context, const char *stream, size_t length, struct en
         hub_entry(gateway->hub, stream, length, id, json->data, json->size);
     else /* memory is short: who listens comes back and is given it from history */
         hub_stream_broken(gateway->hub, stream, length, GAP_TRIMMED, id);
+    groups_stream_changed(gateway->groups, stream, length);
 }
 
 static void on_broken(void *context, const char *stream, size_t length, enum tail_break reason,
@@ -48,6 +52,7 @@ static void on_broken(void *context, const char *stream, size_t length, enum tai
     struct gateway *gateway = context;
     hub_stream_broken(gateway->hub, stream, length,
                       reason == TAIL_BREAK_TRIMMED ? GAP_TRIMMED : GAP_UNKNOWN_ID, last);
+    groups_stream_changed(gateway->groups, stream, length);
 }
 
 static void on_turn_end(void *context)

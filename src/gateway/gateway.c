@@ -205,6 +205,7 @@ static bool build_front(struct gateway *gateway, char **ret_problem)
         .hub = gateway->hub,
         .cache = gateway->cache,
         .commands = gateway->commands,
+        .groups = gateway->groups,
         .watch = gateway->watch,
         .metrics = gateway->metrics,
         .log = gateway->log,
@@ -239,7 +240,8 @@ struct gateway *gateway_create(struct event_base *base, const struct settings *s
     gateway->metrics = metrics_create();
     gateway->dns = create_resolver(base);
     if (!gateway->metrics || !gateway->dns || !build_snapshots_and_hub(gateway) || !build_redis(gateway) ||
-        !build_origin(gateway) || !build_sweep(gateway) || !build_watch(gateway) ||
+        !gateway_build_groups(gateway) || !build_origin(gateway) || !build_sweep(gateway) ||
+        !build_watch(gateway) ||
         !build_front(gateway, ret_problem))
         goto failed;
     feed_start(gateway->feed);
@@ -269,6 +271,7 @@ void gateway_destroy(struct gateway *gateway)
     front_destroy(gateway->front);
     if (gateway->watch)
         stream_watch_stop(gateway->watch);
+    groups_stop(gateway->groups);
     struct commands *commands = gateway->commands;
     gateway->commands = NULL;
     commands_destroy(commands);
@@ -280,6 +283,7 @@ void gateway_destroy(struct gateway *gateway)
     gateway->tail = NULL;
     tail_destroy(tail);
     hub_destroy(gateway->hub);
+    groups_destroy(gateway->groups);
     snapshot_cache_destroy(gateway->cache);
     if (gateway->drain_timer)
         event_free(gateway->drain_timer);

@@ -4,6 +4,7 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 
+#include "consumers/group.h"
 #include "consumers/stream_watch.h"
 #include "front/front.h"
 #include "gateway/gateway.h"
@@ -36,6 +37,7 @@ struct gateway {
     struct tail *tail;          /* NULL while being destroyed */
     struct http_client *origin; /* NULL without origin_url */
     struct stream_watch *watch;
+    struct groups *groups;
     struct front *front;
     struct event *sweep_timer;
     uint64_t swept_connects;   /* streams opened so far, when last swept … */
@@ -62,6 +64,9 @@ struct hub_source gateway_hub_source(struct gateway *gateway);
 struct tail_events gateway_tail_events(struct gateway *gateway);
 bool gateway_read_history(void *context, const char *stream, size_t length, struct entry_id after,
                           size_t count, uint64_t token);
+
+/* bind_consumers.c */
+bool gateway_build_groups(struct gateway *gateway);
 
 /* bind_snapshots.c */
 struct snapshot_source gateway_snapshot_source(struct gateway *gateway);
