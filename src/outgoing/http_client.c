@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/list.h"
 
+#define RETRY_AFTER_SECONDS_MAX UINT64_C(86400)
+
 /*
  * libcurl says which descriptors and which timeout it waits for (watch_socket, set_timer); the event loop
  * waits for them and tells libcurl (socket_ready, timer_expired); what has ended by then is handed to its
@@ -24,6 +26,7 @@ struct http_client {
     struct list transfers;
     size_t transfer_count;
     struct list watches;
+    uint64_t retry_after_ms; /* of the answer that is being told */
     bool closing;
 };
 
@@ -34,6 +37,7 @@ struct transfer {
     struct curl_slist *headers;
     struct buffer body;
     bool too_large;
+    char *request_body; /* NULL: a GET */
     uint64_t start_ns;
     char error[CURL_ERROR_SIZE];
     http_client_done *done;
@@ -52,7 +56,17 @@ static void transfer_destroy(struct transfer *transfer)
     curl_easy_cleanup(transfer->easy);
     curl_slist_free_all(transfer->headers);
     buffer_free(&transfer->body);
+    free(transfer->request_body);
     free(transfer);
+}
+
+static uint64_t retry_after_ms(const struct transfer *transfer)
+{
+    curl_off_t seconds = 0;
+    if (curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &seconds) != CURLE_OK || seconds < 0)
+        return 0;
+    return (uint64_t)seconds < RETRY_AFTER_SECONDS_MAX ? (uint64_t)seconds * 1000
+                                                       : RETRY_AFTER_SECONDS_MAX * 1000;
 }
 
 /* Takes a transfer from libcurl, tells its caller, and frees it. The caller may start another one meanwhile.
@@ -61,11 +75,12 @@ static void transfer_end(struct transfer *transfer, const char *problem)
 {
     struct http_client *client = transfer->client;
     long status = 0;
+    if (!problem)
+        curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    client->retry_after_ms = problem ? 0 : retry_after_ms(transfer);
     curl_multi_remove_handle(client->multi, transfer->easy);
     list_remove(&transfer->node);
     client->transfer_count--;
-    if (!problem)
-        curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     LOG_DEBUG(
         client->log, "outgoing request ended", LOG_NUMBER("status", status),
         LOG_NUMBER("bytes", transfer->body.size),
@@ -84,7 +99,7 @@ static const char *describe_result(const struct transfer *transfer, CURLcode res
                                    size_t scratch_size)
 {
     const struct http_client_options *options = &transfer->client->options;
-    if (result == CURLE_OK)
+    if (result == CURLE_OK || (transfer->too_large && options->response_cut))
         return NULL;
     if (transfer->too_large || result == CURLE_FILESIZE_EXCEEDED)
         snprintf(scratch, scratch_size, "The answer is larger than %zu bytes.", options->response_bytes_max);
@@ -205,13 +220,14 @@ static int set_timer(CURLM *multi, long timeout_ms, void *argument)
 static size_t receive(char *bytes, size_t size, size_t count, void *argument)
 {
     struct transfer *transfer = argument;
+    const struct http_client_options *options = &transfer->client->options;
     size_t length = size * count;
-    if (length > transfer->client->options.response_bytes_max - transfer->body.size) {
-        transfer->too_large = true;
-        return 0; /* fewer than were given: libcurl ends the transfer */
-    }
-    buffer_append(&transfer->body, bytes, length);
-    return transfer->body.failed ? 0 : length;
+    size_t room = options->response_bytes_max - transfer->body.size;
+    transfer->too_large = length > room;
+    if (!transfer->too_large || options->response_cut)
+        buffer_append(&transfer->body, bytes, length < room ? length : room);
+    /* Fewer than were given: libcurl ends the transfer. */
+    return transfer->too_large || transfer->body.failed ? 0 : length;
 }
 
 struct http_client *http_client_create(struct event_base *base, const struct http_client_options *options,
@@ -293,7 +309,8 @@ static bool configure(struct transfer *transfer, const char *url)
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)options->response_bytes_max);
+    if (!options->response_cut)
+        curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)options->response_bytes_max);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT,
                      1L); /* else ending a transfer waits for its name to be resolved */
@@ -304,8 +321,30 @@ static bool configure(struct transfer *transfer, const char *url)
     return copied;
 }
 
-bool http_client_get(struct http_client *client, const char *url, const char *const *headers,
-                     size_t header_count, http_client_done *done, void *context)
+/* The body is libcurl's to read until the transfer ends. */
+static bool configure_body(struct transfer *transfer, const char *body, size_t body_length)
+{
+    CURL *easy = transfer->easy;
+    transfer->request_body = malloc(body_length + 1);
+    if (!transfer->request_body)
+        return false;
+    memcpy(transfer->request_body, body, body_length);
+    /* Waiting for "100 Continue" would cost a second with servers that do not know it. */
+    struct curl_slist *headers = curl_slist_append(transfer->headers, "Expect:");
+    if (!headers)
+        return false;
+    transfer->headers = headers;
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body_length);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->request_body);
+    return true;
+}
+
+/* `body` NULL: a GET. */
+static bool start(struct http_client *client, const char *url, const char *const *headers,
+                  size_t header_count, const char *body, size_t body_length, http_client_done *done,
+                  void *context)
 {
     if (client->closing || client->transfer_count >= client->options.transfers_max)
         return false;
@@ -318,6 +357,7 @@ bool http_client_get(struct http_client *client, const char *url, const char *co
     transfer->start_ns = clock_now_ns();
     transfer->easy = curl_easy_init();
     if (!transfer->easy || !copy_headers(transfer, headers, header_count) || !configure(transfer, url) ||
+        (body && !configure_body(transfer, body, body_length)) ||
         curl_multi_add_handle(client->multi, transfer->easy) != CURLM_OK) {
         transfer_destroy(transfer);
         return false;
@@ -325,6 +365,24 @@ bool http_client_get(struct http_client *client, const char *url, const char *co
     list_append(&client->transfers, &transfer->node);
     client->transfer_count++;
     return true;
+}
+
+bool http_client_get(struct http_client *client, const char *url, const char *const *headers,
+                     size_t header_count, http_client_done *done, void *context)
+{
+    return start(client, url, headers, header_count, NULL, 0, done, context);
+}
+
+bool http_client_post(struct http_client *client, const char *url, const char *const *headers,
+                      size_t header_count, const char *body, size_t body_length, http_client_done *done,
+                      void *context)
+{
+    return start(client, url, headers, header_count, body, body_length, done, context);
+}
+
+uint64_t http_client_retry_after_ms(const struct http_client *client)
+{
+    return client->retry_after_ms;
 }
 
 static void append_percent_encoded(struct buffer *out, const char *bytes, size_t length)

@@ -18,6 +18,7 @@ struct http_client_options {
     size_t transfers_max;      /* more than this fail at once */
     uint64_t timeout_ms;       /* one transfer, connecting and redirects included */
     size_t response_bytes_max; /* a larger body fails */
+    bool response_cut;         /* instead it is cut there, for those who go by the status */
     unsigned redirects_max; /* followed; 0: a redirect is itself the answer, as whoever asks for a permission
                                wants it */
 };
@@ -38,6 +39,14 @@ void http_client_destroy(struct http_client *client);
  * called. */
 bool http_client_get(struct http_client *client, const char *url, const char *const *headers,
                      size_t header_count, http_client_done *done, void *context);
+
+/* POST, the same way. `body` is copied; its Content-Type is among the headers. */
+bool http_client_post(struct http_client *client, const char *url, const char *const *headers,
+                      size_t header_count, const char *body, size_t body_length, http_client_done *done,
+                      void *context);
+
+/* Inside a `done`: how long the answer asks to wait (Retry-After, RFC 9110 §10.2.3); 0: it does not say. */
+uint64_t http_client_retry_after_ms(const struct http_client *client);
 
 /*
  * `url_template` with each `{name}` replaced by the value, percent-encoded as one path segment (only the
