@@ -91,9 +91,7 @@ static void on_reply(void *context, const struct redisReply *source)
 {
     struct tail *tail = context;
     struct reply reply = reply_view(source);
-    tail->is_dispatching = true;
     tail_take_reply(tail, &reply);
-    tail->is_dispatching = false;
     tail_step(tail);
 }
 

@@ -79,7 +79,6 @@ struct tail {
 
     enum tail_phase phase;
     struct event *step;
-    bool is_dispatching;
 
     struct watch *checking[TAIL_CHECKS_MAX]; /* held */
     size_t checking_count;

@@ -68,7 +68,7 @@ void reader_create(struct reader *reader, const char *address, size_t reply_byte
     *reader = (struct reader){ .base = event_base_new(), .metrics = metrics_create() };
     captured_log_open(&reader->log);
     struct commands_options options = { .link = link_options_for(address, &reader->commands_url),
-                                        .pending_max = 100,
+                                        .pending_max = 10000,
                                         .timeout_ms = 3000 };
     options.link.reply_bytes_max = (size_t)64 * 1024 * 1024;
     const struct commands_events none = { .context = NULL };

@@ -159,6 +159,54 @@ Test(tail_loss, killed_and_restarted_redis_loses_nothing)
     private_redis_stop(&redis);
 }
 
+static void add_piped(struct reader *reader, unsigned number)
+{
+    char id[24];
+    snprintf(id, sizeof(id), "%u-0", number);
+    const char *const arguments[] = { "XADD", "s", "MAXLEN", "~", "10000", id, "n", "x" };
+    const struct command add = { .count = 8, .arguments = arguments };
+    cr_assert(commands_send(reader->commands, &add, 1, NULL, NULL));
+}
+
+static void cut_tail(struct private_redis *redis)
+{
+    char kill_words[64];
+    const char *clients = private_redis_command(redis, "CLIENT LIST");
+    const char *line = strstr(clients, "name=sluice-tail");
+    while (line && line > clients && line[-1] != '\n')
+        line--;
+    snprintf(kill_words, sizeof(kill_words), "CLIENT KILL ID %d", line ? atoi(line + strlen("id=")) : 0);
+    private_redis_command(redis, kill_words);
+}
+
+Test(tail_loss, of_the_connection_in_the_middle_of_a_flood)
+{
+    struct private_redis redis;
+    struct reader reader;
+    uint64_t last = 0;
+    private_redis_start(&redis, NULL);
+    reader_open(&reader, &redis);
+    reader_watch_now(&reader, "s");
+    reader.is_silent = true;
+    reader.context = &last;
+    reader.on_entry = expect_next;
+    unsigned next = 1;
+    for (unsigned round = 0; round < 40; round++) {
+        for (unsigned i = 0; i < 200; i++)
+            add_piped(&reader, next++);
+        wait_ms(reader.base, round % 3);
+        if (round % 4 == 0)
+            cut_tail(&redis);
+    }
+    cr_assert(reader_await_entries(&reader, next - 1, 20000), "%u of %u", reader.entries, next - 1);
+    wait_ms(reader.base, 1500);
+    cr_assert_eq(reader.entries, next - 1);
+    cr_assert_eq(reader.broken, 0);
+    cr_assert_gt(reader.downs, 0);
+    reader_close(&reader);
+    private_redis_stop(&redis);
+}
+
 /* Without a file it comes back empty. */
 Test(tail_loss, restarted_redis_has_forgotten_everything)
 {
