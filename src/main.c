@@ -6,6 +6,7 @@
 #include "command/help.h"
 #include "command/publish.h"
 #include "command/serve.h"
+#include "command/streams.h"
 #include "command/tail.h"
 
 extern char **environ;
@@ -24,8 +25,8 @@ static enum exit_code print_version(void)
 static enum exit_code unknown_command(const char *name)
 {
     fprintf(stderr,
-            "sluice: there is no command \"%s\"; there are serve, publish and tail. sluice --help explains "
-            "them.\n",
+            "sluice: there is no command \"%s\"; there are serve, publish, tail and streams. sluice --help "
+            "explains them.\n",
             name);
     return EXIT_CODE_USAGE;
 }
@@ -47,5 +48,7 @@ int main(int argument_count, char **arguments)
         return command_publish(argument_count - 2, arguments + 2);
     if (strcmp(name, "tail") == 0)
         return command_tail(argument_count - 2, arguments + 2);
+    if (strcmp(name, "streams") == 0)
+        return command_streams(argument_count - 2, arguments + 2, environ);
     return unknown_command(name);
 }

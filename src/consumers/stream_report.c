@@ -163,3 +163,22 @@ void stream_report_append_json(const struct stream_report *report, bool with_con
     }
     buffer_append_text(out, "]}");
 }
+
+void stream_report_append_missing_json(const char *name, size_t length, enum stream_report_status status,
+                                       const char *problem, struct buffer *out)
+{
+    buffer_append_text(out, "{\"name\":");
+    buffer_append_json_string(out, name, length);
+    if (status == STREAM_REPORT_ABSENT) {
+        buffer_append_text(out, ",\"exists\":false,\"length\":0,\"firstId\":null,\"lastId\":null,"
+                                "\"bytes\":0,\"groups\":[]}");
+        return;
+    }
+    if (status == STREAM_REPORT_WRONG_TYPE)
+        problem = "The key holds something else than a stream.";
+    else if (!problem)
+        problem = "Redis does not answer.";
+    buffer_append_text(out, ",\"problem\":");
+    buffer_append_json_string(out, problem, strlen(problem));
+    buffer_append_byte(out, '}');
+}

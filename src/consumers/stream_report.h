@@ -79,6 +79,13 @@ void stream_report_destroy(struct stream_report *report);
  */
 void stream_report_append_json(const struct stream_report *report, bool with_consumers, struct buffer *out);
 
+/*
+ * In the place of a report that there is not: of a stream that does not exist "length" is 0 and "exists"
+ * false; else there is a "problem" (NULL: nobody knows which).
+ */
+void stream_report_append_missing_json(const char *name, size_t length, enum stream_report_status status,
+                                       const char *problem, struct buffer *out);
+
 /* What `lag` is, from what XINFO says. False where it cannot be known (stream_report_lag.c). */
 struct stream_lag_source {
     uint64_t length;

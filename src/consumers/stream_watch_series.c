@@ -133,24 +133,6 @@ void stream_watch_append_text(const struct stream_watch *watch, struct buffer *o
 
 /* ---- JSON ---- */
 
-static void append_absent(const struct watched_stream *stream, struct buffer *out)
-{
-    buffer_append_text(out, "{\"name\":");
-    buffer_append_json_string(out, stream->name, stream->name_length);
-    if (stream->status == STREAM_REPORT_ABSENT) {
-        buffer_append_text(out, ",\"exists\":false,\"length\":0,\"firstId\":null,\"lastId\":null,"
-                                "\"bytes\":0,\"groups\":[]}");
-        return;
-    }
-    const char *problem = stream->status == STREAM_REPORT_WRONG_TYPE
-                              ? "The key holds something else than a stream."
-                          : stream->problem ? stream->problem
-                                            : "Redis does not answer.";
-    buffer_append_text(out, ",\"problem\":");
-    buffer_append_json_string(out, problem, strlen(problem));
-    buffer_append_byte(out, '}');
-}
-
 void stream_watch_append_json(const struct stream_watch *watch, bool with_consumers, struct buffer *out)
 {
     buffer_append_byte(out, '[');
@@ -161,7 +143,8 @@ void stream_watch_append_json(const struct stream_watch *watch, bool with_consum
         if (stream->report)
             stream_report_append_json(stream->report, with_consumers, out);
         else
-            append_absent(stream, out);
+            stream_report_append_missing_json(stream->name, stream->name_length, stream->status,
+                                              stream->problem, out);
     }
     buffer_append_byte(out, ']');
 }
