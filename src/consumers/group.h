@@ -174,3 +174,7 @@ bool group_consumer_ack(struct group_consumer *consumer, const struct entry_id *
                         group_ids_done *answer, void *context);
 bool group_consumer_nack(struct group_consumer *consumer, const struct entry_id *ids, size_t count,
                          group_ids_done *answer, void *context);
+
+/* Gives back what the consumer has not looked at: this delivery is not counted. False when memory is short:
+ * then it is delivered again when it has been idle for long enough. */
+bool group_consumer_release(struct group_consumer *consumer, const struct entry_id *ids, size_t count);

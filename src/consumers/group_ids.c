@@ -76,7 +76,7 @@ static void settle_flights(const struct ids_request *request, struct group *grou
         if (flight && is_over(request, i, flight))
             group_remove_flight(group, flight);
     }
-    if (request->verb == GROUP_VERB_NACK)
+    if (request->verb != GROUP_VERB_ACK)
         group_claims_due(group);
     group_step(group);
 }
@@ -197,6 +197,14 @@ bool group_consumer_nack(struct group_consumer *consumer, const struct entry_id 
     mine.consumer = consumer->name;
     mine.consumer_length = consumer->name_length;
     return groups_nack(consumer->group->groups, &mine, answer, context);
+}
+
+bool group_consumer_release(struct group_consumer *consumer, const struct entry_id *ids, size_t count)
+{
+    struct group_ids mine = ids_of(consumer, ids, count);
+    mine.consumer = consumer->name;
+    mine.consumer_length = consumer->name_length;
+    return send_ids(consumer->group->groups, &mine, GROUP_VERB_RELEASE, NULL, NULL);
 }
 
 bool group_consumer_touch(struct group_consumer *consumer, const struct entry_id *ids, size_t count)

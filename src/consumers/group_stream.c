@@ -47,8 +47,10 @@ static void on_entry(void *context, const struct group_entry *entry)
     buffer_append_byte(&data, '}');
     bool sent = send_event(stream, NULL, id, id_length, &data);
     buffer_free(&data);
-    /* A client that does not keep up gets the next when it has taken this one. One that is gone stays paused.
-     */
+    /* A client that is about to go does not get it, others do. Without memory to say so they wait. */
+    if (!sent)
+        (void)group_consumer_release(stream->consumer, &entry->id, 1);
+    /* One that does not keep up gets the next when it has taken this one. */
     if (!sent || hub_private_waits(stream->subscriber))
         group_consumer_pause(stream->consumer);
 }
