@@ -35,6 +35,7 @@ static void on_feed_up(void *context, int64_t client_id)
     commands_track_to(gateway->commands, client_id);
     snapshot_cache_feed_up(gateway->cache);
     hub_feed_up(gateway->hub);
+    gateway_sinks_feed_up(gateway);
 }
 
 static void on_feed_down(void *context, const char *reason)
@@ -59,6 +60,7 @@ static void on_feed_refused(void *context, enum feed_kind kind, const char *name
 {
     struct gateway *gateway = context;
     hub_refused(gateway->hub, topic_kind_of(kind), name, length, problem);
+    gateway_sinks_refused(gateway, kind, name, length, problem);
 }
 
 static void on_feed_message(void *context, enum feed_kind kind, const char *topic, size_t topic_length,
@@ -68,6 +70,7 @@ static void on_feed_message(void *context, enum feed_kind kind, const char *topi
     struct gateway *gateway = context;
     hub_message(gateway->hub, topic_kind_of(kind), topic, topic_length, channel, channel_length, payload,
                 payload_length);
+    gateway_sinks_message(gateway, kind, topic, topic_length, payload, payload_length);
 }
 
 static void on_feed_fence(void *context, uint64_t token)
@@ -116,6 +119,7 @@ static void on_commands_up(void *context)
     update_redis_up(gateway);
     if (feed_is_up(gateway->feed))
         snapshot_cache_feed_up(gateway->cache);
+    gateway_sinks_commands_up(gateway);
 }
 
 static void on_commands_down(void *context, const char *reason)
@@ -156,6 +160,8 @@ static bool unsubscribe(void *context, enum topic_kind kind, const char *name, s
             tail_unwatch(gateway->tail, name, length);
         return true;
     }
+    if (gateway_sinks_want(gateway, feed_kind_of(kind), name, length))
+        return true;
     return gateway->feed && feed_unsubscribe(gateway->feed, feed_kind_of(kind), name, length);
 }
 

@@ -29,6 +29,9 @@ static size_t clients_max(const struct settings *settings)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return 512;
     size_t others = settings->connections_max + settings->origin_concurrency_max + DESCRIPTOR_RESERVE;
+    const struct sink_settings *sinks = settings->sinks.items;
+    for (size_t i = 0; i < settings->sinks.count; i++)
+        others += sinks[i].concurrency;
     return limit.rlim_cur > 2 * others ? limit.rlim_cur - others : limit.rlim_cur / 2;
 }
 
@@ -241,7 +244,7 @@ struct gateway *gateway_create(struct event_base *base, const struct settings *s
     gateway->dns = create_resolver(base);
     if (!gateway->metrics || !gateway->dns || !build_snapshots_and_hub(gateway) || !build_redis(gateway) ||
         !gateway_build_groups(gateway) || !build_origin(gateway) || !build_sweep(gateway) ||
-        !build_watch(gateway) ||
+        !build_watch(gateway) || !gateway_build_sinks(gateway, ret_problem) ||
         !build_front(gateway, ret_problem))
         goto failed;
     feed_start(gateway->feed);
@@ -271,6 +274,7 @@ void gateway_destroy(struct gateway *gateway)
     front_destroy(gateway->front);
     if (gateway->watch)
         stream_watch_stop(gateway->watch);
+    gateway_sinks_stop(gateway);
     groups_stop(gateway->groups);
     struct commands *commands = gateway->commands;
     gateway->commands = NULL;
@@ -283,6 +287,7 @@ void gateway_destroy(struct gateway *gateway)
     gateway->tail = NULL;
     tail_destroy(tail);
     hub_destroy(gateway->hub);
+    gateway_sinks_destroy(gateway);
     groups_destroy(gateway->groups);
     snapshot_cache_destroy(gateway->cache);
     if (gateway->drain_timer)
@@ -335,13 +340,15 @@ static void on_drain_check(evutil_socket_t descriptor, short events, void *conte
     (void)events;
     struct gateway *gateway = context;
     size_t clients = hub_client_count(gateway->hub), requests = front_request_count(gateway->front);
-    bool is_over = clock_now_ms() >= gateway->drain_deadline_ms;
-    if (!is_over && (clients > 0 || requests > 0))
+    size_t webhooks = gateway_sinks_held(gateway);
+    bool is_over = clock_now_ms() >= gateway->drain_deadline_ms, is_anybody = clients + requests + webhooks > 0;
+    if (!is_over && is_anybody)
         return;
     event_del(gateway->drain_timer);
-    if (clients > 0 || requests > 0)
+    if (is_anybody)
         LOG_WARN(gateway->log, "drain_timeout is over; those who are left are cut off",
-                 LOG_NUMBER("clients", clients), LOG_NUMBER("requests", requests));
+                 LOG_NUMBER("clients", clients), LOG_NUMBER("requests", requests),
+                 LOG_NUMBER("webhooks", webhooks));
     gateway->drained(gateway->drained_context);
 }
 
@@ -357,6 +364,7 @@ bool gateway_drain(struct gateway *gateway, gateway_drained *done, void *context
         return false;
     gateway->metrics->draining = true;
     front_drain(gateway->front);
+    gateway_sinks_drain(gateway);
     /* The last quarter is for clients that are slow to take their last bytes. */
     hub_drain(gateway->hub, timeout_ms - timeout_ms / 4);
     return true;

@@ -38,6 +38,7 @@ struct gateway {
     struct http_client *origin; /* NULL without origin_url */
     struct stream_watch *watch;
     struct groups *groups;
+    struct gateway_sinks *sinks; /* NULL: none are configured */
     struct front *front;
     struct event *sweep_timer;
     uint64_t swept_connects;   /* streams opened so far, when last swept … */
@@ -67,6 +68,21 @@ bool gateway_read_history(void *context, const char *stream, size_t length, stru
 
 /* bind_consumers.c */
 bool gateway_build_groups(struct gateway *gateway);
+
+/* bind_sinks.c */
+bool gateway_build_sinks(struct gateway *gateway, char **ret_problem);
+void gateway_sinks_feed_up(struct gateway *gateway);
+void gateway_sinks_commands_up(struct gateway *gateway);
+/* Then the hub's wish to end the subscription is not for Redis. */
+bool gateway_sinks_want(const struct gateway *gateway, enum feed_kind kind, const char *name, size_t length);
+void gateway_sinks_message(struct gateway *gateway, enum feed_kind kind, const char *name, size_t length,
+                           const char *payload, size_t payload_length);
+void gateway_sinks_refused(struct gateway *gateway, enum feed_kind kind, const char *name, size_t length,
+                           const char *problem);
+void gateway_sinks_drain(struct gateway *gateway);
+size_t gateway_sinks_held(const struct gateway *gateway);
+void gateway_sinks_stop(struct gateway *gateway);
+void gateway_sinks_destroy(struct gateway *gateway);
 
 /* bind_snapshots.c */
 struct snapshot_source gateway_snapshot_source(struct gateway *gateway);

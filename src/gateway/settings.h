@@ -63,6 +63,7 @@ struct settings {
     uint64_t publish_array_max;
     /* lists */
     struct setting_records streams; /* struct stream_settings */
+    struct setting_records sinks;   /* struct sink_settings */
     /* For the summary: where each value came from, in the table's order; NULL is the default. */
     char **origins;
 };

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "consumers/group.h"
+
 /* An array of `count` records of one type, which stands where the list is declared. */
 struct setting_records {
     void *items;
@@ -22,4 +24,25 @@ struct stream_settings {
     char *name;
     uint64_t maxlen; /* 0: stream_maxlen */
     char *groups;    /* comma-separated, may be empty */
+};
+
+/* A webhook. */
+struct sink_settings {
+    char *name;
+    char *stream; /* either of these two */
+    char *channel;
+    char *url;
+    char *group; /* empty: sink:<name> */
+    enum group_start start;
+    char *headers; /* lines of `Name: value` */
+    char *secret;  /* at most one of these two */
+    char *secret_file;
+    uint64_t timeout_ms;
+    uint64_t retries;
+    uint64_t backoff_ms;
+    uint64_t backoff_max_ms;
+    uint64_t concurrency;
+    uint64_t max_deliveries;
+    uint64_t idle_ms;
+    uint64_t queue; /* of a channel */
 };

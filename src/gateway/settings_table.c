@@ -120,6 +120,8 @@ const struct setting settings_table[] = {
 
     { RECORDS("streams", streams, settings_stream_record, 256),
       .help = "Redis Streams to watch and to set up: a,b, or in the file a list of names and mappings" },
+    { RECORDS("sinks", sinks, settings_sink_record, 64),
+      .help = "webhooks that entries of streams and messages of channels are posted to; only in the file" },
 };
 /* clang-format on */
 const size_t settings_count = sizeof(settings_table) / sizeof(settings_table[0]);

@@ -36,6 +36,7 @@ struct setting {
     setting_check *check;                /* TEXT, LIST, PAIRS: may be NULL */
     const struct setting_record *record; /* RECORDS: what each of them holds */
     bool required;                       /* TEXT in a record: must be said */
+    bool secret_path; /* of a URL only the scheme and the host are shown */
     bool secret;     /* of a URL the credentials are not shown, of other text nothing, of pairs the values */
     bool reloadable; /* SIGHUP is enough */
     const char *help;
@@ -52,6 +53,7 @@ struct setting_record {
 };
 
 extern const struct setting_record settings_stream_record;
+extern const struct setting_record settings_sink_record;
 
 extern const struct setting settings_table[];
 extern const size_t settings_count;
@@ -120,6 +122,15 @@ bool settings_check_origin_url(const char *text, struct buffer *why);
 bool settings_check_readable(const char *text, struct buffer *why);
 bool settings_check_access(const char *text, struct buffer *why);
 bool settings_check_names(const char *text, struct buffer *why);
+
+/* Of sinks (settings_sinks.c). */
+bool settings_check_sink_name(const char *text, struct buffer *why);
+bool settings_check_sink_topic(const char *text, struct buffer *why);
+bool settings_check_sink_url(const char *text, struct buffer *why);
+bool settings_check_sink_headers(const char *text, struct buffer *why);
+bool settings_check_sink_secret(const char *text, struct buffer *why);
+bool settings_check_sink_secret_file(const char *text, struct buffer *why);
+bool settings_check_sink(const void *record, struct buffer *why);
 
 /* Checks between settings. */
 void settings_check_together(const struct settings *settings, struct settings_problems *problems);

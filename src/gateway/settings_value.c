@@ -152,10 +152,10 @@ bool setting_assign_or_tell(void *holder, const struct setting *setting, const c
     struct buffer why = { 0 };
     bool assigned = setting_assign(holder, setting, text, length, &why);
     if (!assigned) {
-        int shown = setting->secret ? 0 : (int)(length < 200 ? length : 200);
+        bool is_secret = setting->secret || setting->secret_path;
+        int shown = is_secret ? 0 : (int)(length < 200 ? length : 200);
         settings_problem(problems, origin, "%s cannot be %s%.*s%s: %.*s", setting->name,
-                         setting->secret ? "this" : "\"", shown, shown ? text : "",
-                         setting->secret ? "" : "\"", (int)why.size, why.data ? why.data : "");
+                         is_secret ? "this" : "\"", shown, shown ? text : "", is_secret ? "" : "\"", (int)why.size, why.data ? why.data : "");
     }
     buffer_free(&why);
     return assigned;
@@ -195,6 +195,25 @@ static void append_masked(struct buffer *out, const char *text)
     buffer_append_text(out, credentials_end);
 }
 
+/* Scheme and host alone: who knows the path of a webhook can use it. */
+static void append_host(struct buffer *out, const char *text)
+{
+    const char *start = strstr(text, "://");
+    if (!start) {
+        buffer_append_text(out, *text ? "***" : "");
+        return;
+    }
+    const char *host = start + 3, *path = host + strcspn(host, "/?#");
+    const char *credentials_end = memrchr(host, '@', (size_t)(path - host));
+    buffer_append(out, text, (size_t)(host - text));
+    if (credentials_end)
+        buffer_append_text(out, "***");
+    host = credentials_end ? credentials_end : host;
+    buffer_append(out, host, (size_t)(path - host));
+    if (*path && strcmp(path, "/") != 0)
+        buffer_append_text(out, "/***");
+}
+
 /* `{A: one, B: two}`, or `{A: ***, B: ***}`. */
 static void append_pairs(struct buffer *out, const char *lines, bool secret)
 {
@@ -218,7 +237,9 @@ void setting_append_value(const void *holder, const struct setting *setting, str
     switch (setting->kind) {
     case SETTING_TEXT:
     case SETTING_LIST:
-        if (setting->secret)
+        if (setting->secret_path)
+            append_host(out, *(char *const *)field);
+        else if (setting->secret)
             append_masked(out, *(char *const *)field);
         else
             buffer_append_text(out, *(char *const *)field);
