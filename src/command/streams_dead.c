@@ -142,6 +142,15 @@ static void append_text_json(const char *name, const struct reply *value, struct
         buffer_append_text(out, "null");
 }
 
+static void append_number_json(const char *name, const struct reply *value, struct buffer *out)
+{
+    uint64_t number;
+    if (value->kind == REPLY_TEXT && parse_unsigned(value->text, value->text_length, &number))
+        buffer_printf(out, ",\"%s\":%" PRIu64, name, number);
+    else
+        append_text_json(name, value, out);
+}
+
 static void print_entry(struct dead *dead, const struct reply *entry)
 {
     char id[ENTRY_ID_LENGTH_MAX];
@@ -162,7 +171,7 @@ static void print_entry(struct dead *dead, const struct reply *entry)
         buffer_printf(&line, ",\"id\":\"%s\"", id);
         append_text_json("originalId", &values[0], &line);
         append_text_json("group", &values[1], &line);
-        append_text_json("deliveries", &values[2], &line);
+        append_number_json("deliveries", &values[2], &line);
         append_text_json("reason", &values[3], &line);
         buffer_append_text(&line, ",\"data\":");
         append_data(&pairs, count, &line);
