@@ -45,6 +45,11 @@ Test(route, every_path_with_every_prefix)
         { "/events/stream", ENDPOINT_EVENTS, ROUTE_EVENTS_STREAM },
         { "/batches/7", ENDPOINT_BATCH, ROUTE_BATCH },
         { "/batches/7/stream", ENDPOINT_BATCH_STREAM, ROUTE_BATCH_STREAM },
+        { "/streams", ENDPOINT_STREAMS, ROUTE_STREAMS },
+        { "/streams/7", ENDPOINT_STREAM, ROUTE_STREAM },
+        { "/streams/7/groups/8/events", ENDPOINT_GROUP_EVENTS, ROUTE_GROUP_EVENTS },
+        { "/streams/7/groups/8/ack", ENDPOINT_GROUP_ACK, ROUTE_GROUP_ACK },
+        { "/streams/7/groups/8/nack", ENDPOINT_GROUP_NACK, ROUTE_GROUP_NACK },
         { "/metrics", ENDPOINT_METRICS, ROUTE_METRICS },
         { "/healthz", ENDPOINT_HEALTHZ, ROUTE_HEALTHZ },
         { "/readyz", ENDPOINT_READYZ, ROUTE_READYZ },
@@ -125,4 +130,23 @@ Test(asset, every_file_is_whole)
     }
     cr_assert_null(asset_find(TEXT("")));
     cr_assert_null(asset_find(TEXT("index.html\0")));
+}
+
+Test(route, names_of_a_stream_and_its_group)
+{
+    struct request request;
+    struct route route;
+    cr_assert(find(TEXT("/streams/a%2Fb/groups/events/events"), &request, &route));
+    cr_assert(text_is(route.name, "a/b"));
+    cr_assert(text_is(route.group, "events"));
+    request_clear(&request);
+    cr_assert(find(TEXT("/batches/groups"), &request, &route));
+    cr_assert(text_is(route.name, "groups"));
+    cr_assert_null(route.group.bytes);
+    request_clear(&request);
+    check_unknown(TEXT("/streams/a/groups//ack"));
+    check_unknown(TEXT("/streams//groups/g/ack"));
+    check_unknown(TEXT("/streams/a/groups/g"));
+    check_unknown(TEXT("/streams/a/groups/g/ack/more"));
+    check_unknown(TEXT("/streams/a/group/g/ack"));
 }
