@@ -10,7 +10,7 @@ export function batchStreamUrl(id) {
   return `${batchUrl(id)}/stream`;
 }
 
-/** `topics` are {kind: 'channel' | 'pattern', name}. */
+/** `topics` are {kind: 'channel' | 'pattern' | 'stream', name}. */
 export function eventsUrl(topics, format) {
   const query = new URLSearchParams(topics.map(({ kind, name }) => [kind, name]));
   if (format) query.set('format', format);

@@ -6,12 +6,14 @@ import { byId, setText } from './dom.js';
 import { startFigures } from './figures.js';
 import { startPublish } from './publish.js';
 import { startShortcuts } from './shortcuts.js';
+import { startStreams } from './streams.js';
 import { startTheme } from './theme.js';
 
 const nextTheme = startTheme();
 setText(byId('host'), location.host);
-startFigures();
 const eventConsole = startConsole();
+const streams = startStreams({ onWatch: (name) => eventConsole.watchStream(name) });
+startFigures({ onAnswer: (answer) => streams.draw(answer?.streams) });
 startBatches({
   onWatch: (id) => eventConsole.watchBatch(id),
   onDemo: () => eventConsole.suggest({ kind: 'channel', name: 'demo:events' }),

@@ -7,7 +7,7 @@ import { formatCount, formatRate } from './format.js';
 import { EventStream } from './sse.js';
 
 const TOPICS_MAX = 32;
-const KINDS = ['channel', 'pattern', 'batch'];
+const KINDS = ['channel', 'pattern', 'stream', 'batch'];
 const FORMATS = ['', 'raw', 'envelope', 'named'];
 const STATE_TEXT = {
   closed: 'not connected',
@@ -47,7 +47,16 @@ class EventConsole {
 
   /** Follows a batch's own stream: progress …, then complete. */
   watchBatch(id) {
-    this.#topics = [{ kind: 'batch', name: id }];
+    this.#watch({ kind: 'batch', name: id });
+  }
+
+  /** Follows the entries of a Redis Stream. */
+  watchStream(name) {
+    this.#watch({ kind: 'stream', name });
+  }
+
+  #watch(topic) {
+    this.#topics = [topic];
     this.#sourceChanged();
     if (!this.#stream) this.#connect();
     byId('console').scrollIntoView({ block: 'nearest' });
@@ -135,7 +144,7 @@ class EventConsole {
     if (this.#topics.length > 0) {
       this.#connect();
     } else {
-      this.#announce('Name a channel, a pattern or a batch first.');
+      this.#announce('Name a channel, a pattern, a stream or a batch first.');
       byId('topic-name').focus();
     }
   }

@@ -88,7 +88,8 @@ const TILES = [
   },
 ];
 
-export function startFigures() {
+/** onAnswer(answer): what the gateway said, for the other sections; undefined when it did not answer. */
+export function startFigures({ onAnswer }) {
   const tiles = TILES.map((definition) => new Tile(definition));
   byId('figures').append(...tiles.map((tile) => tile.node));
   let before = null;
@@ -102,11 +103,13 @@ export function startFigures() {
       const rate = rateBetween(before, now);
       for (const tile of tiles) tile.draw(now.answer, rate);
       drawHealth(now.answer);
+      onAnswer(now.answer);
       before = now;
     } catch (error) {
       before = null;
       for (const tile of tiles) tile.drawUnknown();
       drawUnreachable(error);
+      onAnswer(undefined);
     }
     clearTimeout(timer);
     timer = setTimeout(poll, POLL_MS);

@@ -335,3 +335,28 @@ test('works behind a prefix, on a phone, and figures move', async (t) => {
   assert.ok(overflow <= 0, `the page is ${overflow} px too wide`);
   assert.deepEqual(faults(complaints), []);
 });
+
+test('configured streams are shown with their groups, and their entries on request', async (t) => {
+  const { redis, gateway } = await startPair(t, { flags: ['--streams', 'orders,missing'] });
+  await redis.command('XGROUP', 'CREATE', 'orders', 'billing', '0', 'MKSTREAM');
+  await redis.command('XADD', 'orders', '*', 'n', '1');
+  const { page, complaints } = await openPage(t, gateway);
+  const row = page.locator('#stream-rows tr[data-stream=orders]');
+  await seesText(row, /^orders1.*billing0/); // nobody consumes it
+  await row.locator('[data-level=bad]').waitFor();
+  await seesText(page.locator('#stream-rows tr[data-stream=missing]'), 'not there');
+  await redis.command('XREADGROUP', 'GROUP', 'billing', 'w', 'STREAMS', 'orders', '>');
+  await seesText(row, /billing11/);
+  await row.locator('button').click();
+  await page.locator('#console-state[data-state=live]').waitFor();
+  await redis.command('XADD', 'orders', '*', 'hello', 'world');
+  await seesText(page.locator('#log'), /hello.*world/);
+  assert.deepEqual(faults(complaints), []);
+});
+
+test('without configured streams there is no section for them', async (t) => {
+  const { gateway } = await startPair(t);
+  const { page } = await openPage(t, gateway);
+  await page.locator('#health[data-level=ok]').waitFor();
+  assert.equal(await page.locator('#streams').isVisible(), false);
+});
