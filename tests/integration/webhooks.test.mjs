@@ -5,12 +5,11 @@ import { createHmac } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { sluice, startGateway } from '../support/gateway.mjs';
-import { freePort, makeFolder, removeFolder } from '../support/processes.mjs';
+import { freePort, makeFolder, removeFolder, runProcess } from '../support/processes.mjs';
 import { startReceiver } from '../support/receiver.mjs';
 import { startRedis } from '../support/redis.mjs';
-import { SLOWNESS, until } from '../support/wait.mjs';
+import { until } from '../support/wait.mjs';
 
 /** Entries of the test that makes sure of the promise; 10,000 for the whole of it. */
 const ENTRIES = Number(process.env.SLUICE_WEBHOOK_ENTRIES ?? 2000);
@@ -34,7 +33,7 @@ async function setUp(t, sinks) {
   });
   writeFileSync(file, JSON.stringify({ sinks })); // JSON is YAML
   const start = async (options = {}) => {
-    const gateway = await startGateway({ redis, flags: ['--config', file], ...options });
+    const gateway = await startGateway({ redis, ...options, flags: ['--config', file, ...(options.flags ?? [])] });
     gateways.push(gateway);
     return gateway;
   };
@@ -90,8 +89,11 @@ test('an entry is posted as JSON with its names, signed, and acknowledged', asyn
   assert.equal(await metricOf(gateway, 'attempts_total', 'sink="crm",result="accepted"'), 1);
   assert.equal(await metricOf(gateway, 'held', 'sink="crm"'), 0);
   assert.equal(await metricOf(gateway, 'duration_seconds_count', 'sink="crm"'), 1);
-  const { sinks } = (await gateway.get('/metrics?format=json')).json();
+  const { sinks } = (await gateway.get('/metrics', { accept: 'application/json' })).json();
   assert.equal(sinks[0].delivered, 1);
+  const { text } = await gateway.get('/metrics');
+  const { output } = await runProcess('promtool', ['check', 'metrics'], { input: text });
+  assert.equal(output, '');
 });
 
 test('keys from a file, several while they change; a Content-Type and a group of its own', async (t) => {
@@ -249,6 +251,21 @@ test('a full queue of a channel drops, and counts', async (t) => {
 });
 
 
+test('at the end what is being sent is finished, and the rest is for the next one', async (t) => {
+  const receiver = await startReceiver(t, (request, { requests }) => (requests.length <= 2 ? { status: 200, delay: 300 } : 200));
+  const { redis, start } = await setUp(t, [{ ...QUICK, name: 'w', stream: 's', url: receiver.url, concurrency: 2 }]);
+  const first = await start({ flags: ['--drain-timeout', '5s'] });
+  for (let n = 0; n < 6; n++) await redis.command('XADD', 's', '*', 'n', n);
+  await receiver.request(2);
+  await first.stop();
+  assert.equal(receiver.requests.length, 2);
+  assert.equal(receiver.accepted.size, 2);
+  assert.doesNotMatch(first.log, /cut off/);
+  await start();
+  await until('the rest has arrived', () => receiver.accepted.size === 6);
+  assert.equal(receiver.requests.length, 6);
+});
+
 test('nothing is lost with a receiver that fails at random, two gateways, and one of them killed', async (t) => {
   const random = () => {
     const dice = Math.random();
@@ -303,7 +320,7 @@ test('secrets stay out of --check and the log; a reload says that sinks need a r
   const { redis, start, file } = await setUp(t, [sink]);
   const checked = await sluice(['--check', '--config', file]);
   assert.equal(checked.code, 0, checked.output);
-  const gateway = await start({ flags: ['--config', file, '--log-level', 'debug'] });
+  const gateway = await start({ flags: ['--log-level', 'debug'] });
   await redis.command('XADD', 's', '*', 'n', 1);
   await until('a dead letter', () => redis.command('XLEN', 's:dead'));
   const from = gateway.log.length;

@@ -27,6 +27,7 @@ struct outcome {
     struct fixture *fixture;
     int calls;
     long status;
+    uint64_t retry_after_ms;
     size_t length;
     char body[BODY_MAX + 1];
     char problem[512];
@@ -55,6 +56,14 @@ static void serve(struct evhttp_request *request, void *argument)
         } else {
             evhttp_send_reply(request, 200, "OK", body);
         }
+    } else if (strcmp(path, "/echo") == 0) {
+        cr_assert_eq(evhttp_request_get_command(request), EVHTTP_REQ_POST);
+        cr_assert_null(evhttp_find_header(evhttp_request_get_input_headers(request), "Expect"));
+        evbuffer_add_buffer(body, evhttp_request_get_input_buffer(request));
+        evhttp_send_reply(request, 201, "Created", body);
+    } else if (strncmp(path, "/later/", 7) == 0) {
+        evhttp_add_header(answer_headers, "Retry-After", path + 7);
+        evhttp_send_reply(request, 429, "Too Many Requests", body);
     } else if (strcmp(path, "/moved") == 0) {
         evhttp_add_header(answer_headers, "Location", "/hello");
         evhttp_send_reply(request, 302, "Found", body);
@@ -76,6 +85,8 @@ static void on_done(void *context, long status, const char *body, size_t body_le
     outcome->calls++;
     outcome->status = status;
     outcome->length = body_length;
+    if (outcome->fixture)
+        outcome->retry_after_ms = http_client_retry_after_ms(outcome->fixture->client);
     cr_assert_not_null(body);
     cr_assert_leq(body_length, BODY_MAX);
     memcpy(outcome->body, body, body_length);
@@ -394,5 +405,82 @@ Test(http_client, paths_are_sent_as_they_are)
     struct outcome outcome;
     get(fixture, "/a/../hello", &outcome);
     cr_assert_str_eq(fixture->path, "/a/../hello");
+    teardown(fixture);
+}
+
+static void post(struct fixture *fixture, const char *path, const char *body, size_t length,
+                 struct outcome *outcome)
+{
+    static const char *const headers[] = { "Content-Type: application/json", "X-Test: posted" };
+    char url[256];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u%s", fixture->port, path);
+    *outcome = (struct outcome){ .fixture = fixture };
+    cr_assert(http_client_post(fixture->client, url, headers, 2, body, length, on_done, outcome));
+    cr_assert_eq(outcome->calls, 0, "done was called inside the post");
+    wait_for(fixture, outcome);
+}
+
+Test(http_client, posts_a_body)
+{
+    struct fixture *fixture = setup();
+    struct outcome outcome;
+    char body[] = "{\"a\":1}\0behind";
+    post(fixture, "/echo", body, sizeof body - 1, &outcome);
+    cr_assert_eq(outcome.status, 201, "%s", outcome.problem);
+    cr_assert_eq(outcome.length, sizeof body - 1);
+    cr_assert_arr_eq(outcome.body, body, sizeof body - 1);
+    cr_assert_str_eq(fixture->header, "posted");
+    post(fixture, "/echo", "", 0, &outcome);
+    cr_assert_eq(outcome.status, 201);
+    cr_assert_eq(outcome.length, 0);
+    get(fixture, "/hello", &outcome); /* the same connection serves a GET afterwards */
+    cr_assert_eq(outcome.status, 200);
+    teardown(fixture);
+}
+
+Test(http_client, the_body_is_copied)
+{
+    struct fixture *fixture = setup();
+    struct outcome outcome = { .fixture = fixture };
+    char url[64], body[] = "before";
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/echo", fixture->port);
+    cr_assert(http_client_post(fixture->client, url, NULL, 0, body, 6, on_done, &outcome));
+    memcpy(body, "behind", 6);
+    wait_for(fixture, &outcome);
+    cr_assert_arr_eq(outcome.body, "before", 6);
+    teardown(fixture);
+}
+
+Test(http_client, says_how_long_to_wait)
+{
+    struct fixture *fixture = setup();
+    struct outcome outcome;
+    post(fixture, "/later/120", "{}", 2, &outcome);
+    cr_assert_eq(outcome.status, 429);
+    cr_assert_eq(outcome.retry_after_ms, 120000);
+    get(fixture, "/later/Fri,%2031%20Dec%201999%2023:59:59%20GMT",
+        &outcome); /* %20 is no space in a header */
+    cr_assert_eq(outcome.retry_after_ms, 0);
+    get(fixture, "/later/99999999999", &outcome);
+    cr_assert_eq(outcome.retry_after_ms, 86400000, "a day is the most");
+    get(fixture, "/later/-5", &outcome);
+    cr_assert_eq(outcome.retry_after_ms, 0);
+    get(fixture, "/hello", &outcome);
+    cr_assert_eq(outcome.retry_after_ms, 0, "it is another answer");
+    teardown(fixture);
+}
+
+Test(http_client, long_answers_can_be_cut)
+{
+    struct fixture *fixture = setup_with((struct http_client_options){
+        .transfers_max = 1, .timeout_ms = 10000, .response_bytes_max = 10, .response_cut = true });
+    struct outcome outcome;
+    static const char *const paths[] = { "/sized/9",       "/sized/10",   "/sized/11",
+                                         "/sized/1000000", "/chunked/11", "/chunked/1000000" };
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        get(fixture, paths[i], &outcome);
+        cr_assert_eq(outcome.status, 200, "%s: %s", paths[i], outcome.problem);
+        cr_assert_eq(outcome.length, i == 0 ? 9 : 10, "%s", paths[i]);
+    }
     teardown(fixture);
 }
