@@ -82,6 +82,8 @@ bool group_ids_body_parse(struct text bytes, struct group_ids_body *ret_body, st
     *ret_body = (struct group_ids_body){ .count = 0 };
     if (!json_text_check(bytes, ret_problem))
         return false;
+    for (; bytes.length > 0 && memchr(" \t\r\n", bytes.bytes[0], 4); bytes.length--)
+        bytes.bytes++;
     if (json_text_kind(bytes) != JSON_KIND_OBJECT)
         return problem_set(ret_problem, 400, "The body is an object: {\"ids\":[\"1517574547834-0\"]}.");
     ret_body->ids = calloc(GROUP_IDS_MAX, sizeof(*ret_body->ids));
