@@ -25,7 +25,8 @@ static void check_refused(struct text bytes, unsigned status, const char *says)
 
 Test(group_ids_body, ids_in_their_order_each_once)
 {
-    struct group_ids_body body = parsed(TEXT(" \r\n{\"ids\":[\"2-1\", \"1-0\",\"2-1\",\"1\",\"\\u0033-0\"]}"));
+    struct group_ids_body body =
+        parsed(TEXT(" \r\n{\"ids\":[\"2-1\", \"1-0\",\"2-1\",\"1\",\"\\u0033-0\"]}"));
     cr_assert_eq(body.count, 3);
     cr_assert_eq(body.ids[0].ms, 2);
     cr_assert_eq(body.ids[0].sequence, 1);
