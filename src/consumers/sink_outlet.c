@@ -87,7 +87,7 @@ static char *describe(long status, const char *body, size_t body_length, const c
     char excerpt[EXCERPT_MAX + 1];
     size_t length = 0;
     for (size_t i = 0; i < body_length && length < EXCERPT_MAX; i++)
-        excerpt[length++] = body[i] >= ' ' && body[i] <= '~' ? body[i] : ' ';
+        excerpt[length++] = (char)(body[i] >= ' ' && body[i] <= '~' ? body[i] : ' ');
     while (length > 0 && excerpt[length - 1] == ' ')
         length--;
     excerpt[length] = '\0';
@@ -218,13 +218,14 @@ static void send_posting(struct posting *posting)
 
 static void pump(struct outlet *outlet)
 {
-    while (outlet->sending < outlet->options->concurrency && !list_empty(&outlet->ready)) {
+    struct list *first;
+    while (outlet->sending < outlet->options->concurrency && (first = list_first(&outlet->ready)) != NULL) {
         uint64_t now_ms = clock_now_ms();
         if (outlet->paused_until_ms > now_ms) {
             arm(outlet->pause_timer, outlet->paused_until_ms - now_ms);
             return;
         }
-        send_posting(LIST_OWNER(outlet->ready.next, struct posting, node));
+        send_posting(LIST_OWNER(first, struct posting, node));
     }
 }
 
@@ -298,8 +299,9 @@ struct outlet *outlet_create(struct event_base *base, const struct sink_options 
 
 static void free_all(struct list *postings)
 {
-    while (!list_empty(postings))
-        posting_free(LIST_OWNER(postings->next, struct posting, node));
+    struct list *first;
+    while ((first = list_first(postings)) != NULL)
+        posting_free(LIST_OWNER(first, struct posting, node));
 }
 
 void outlet_destroy(struct outlet *outlet)
@@ -322,10 +324,10 @@ size_t outlet_count(const struct outlet *outlet)
 
 void outlet_drain(struct outlet *outlet)
 {
+    struct list *first, *next;
     outlet->draining = true;
-    while (!list_empty(&outlet->ready))
-        end_posting(LIST_OWNER(outlet->ready.next, struct posting, node), OUTLET_STOPPED);
-    struct list *next;
+    while ((first = list_first(&outlet->ready)) != NULL)
+        end_posting(LIST_OWNER(first, struct posting, node), OUTLET_STOPPED);
     for (struct list *node = outlet->others.next; node != &outlet->others; node = next) {
         struct posting *posting = LIST_OWNER(node, struct posting, node);
         next = node->next;

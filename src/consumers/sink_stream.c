@@ -346,7 +346,8 @@ void sink_stream_destroy(struct sink_stream *sink)
 {
     if (!sink)
         return;
-    while (!list_empty(&sink->held))
-        let_go(LIST_OWNER(sink->held.next, struct held, node));
+    struct list *first;
+    while ((first = list_first(&sink->held)) != NULL)
+        let_go(LIST_OWNER(first, struct held, node));
     free(sink);
 }
