@@ -291,7 +291,7 @@ test('nothing is lost with a receiver that fails at random, two gateways, and on
   const { redis, start, kill } = await setUp(t, [
     { ...QUICK, name: 'sure', stream: 's', url: receiver.url, timeout: '500ms', concurrency: 10, retries: 8, max_deliveries: 10 },
   ]);
-  const [first] = await Promise.all([start(), start()]);
+  const [first, second] = await Promise.all([start(), start()]);
   const ids = [];
   const add = async (count) => {
     const added = Array.from({ length: count }, () => redis.command('XADD', 's', '*', 'n', ids.length));
@@ -299,6 +299,8 @@ test('nothing is lost with a receiver that fails at random, two gateways, and on
   };
   while (ids.length < ENTRIES / 2) await add(100);
   await until('a quarter has arrived', () => receiver.accepted.size >= ENTRIES / 4, 60000);
+  for (const gateway of [first, second])
+    assert.ok((await metricOf(gateway, 'deliveries_total', 'sink="sure",result="delivered"')) > 0, 'both take part');
   await kill(first);
   while (ids.length < ENTRIES) await add(100);
   await until('everything has arrived', () => receiver.accepted.size >= ids.length, 120000);
@@ -308,6 +310,35 @@ test('nothing is lost with a receiver that fails at random, two gateways, and on
   const twice = [...receiver.accepted.values()].filter((count) => count > 1).length;
   t.diagnostic(`${ids.length} entries, ${receiver.requests.length} attempts, ${twice} accepted more than once`);
   assert.ok(twice <= ENTRIES / 20, `${twice} were delivered more than once`);
+});
+
+test('an entry that fails does not hold up the others', async (t) => {
+  const receiver = await startReceiver(t, ({ body }) => (JSON.parse(body).n === '0' ? 500 : 200));
+  const { redis, start } = await setUp(t, [
+    { ...QUICK, name: 'w', stream: 's', url: receiver.url, concurrency: 2, backoff: '30s', backoff_max: '30s' },
+  ]);
+  await start();
+  for (let n = 0; n < 20; n++) await redis.command('XADD', 's', '*', 'n', n);
+  await until('the others have arrived', () => receiver.accepted.size === 19);
+  assert.equal(await pending(redis, 's', 'sink:w'), 1);
+});
+
+test('an acknowledgement that redis did not answer is repeated', async (t) => {
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  const receiver = await startReceiver(t, () => ({ status: 200, when: released }));
+  const { redis, start } = await setUp(t, [{ ...QUICK, name: 'w', stream: 's', url: receiver.url, timeout: '60s', idle: '1m' }]);
+  const gateway = await start({ flags: ['--redis-timeout', '300ms'] });
+  await redis.command('XADD', 's', '*', 'n', 1);
+  await receiver.request();
+  redis.process.kill('SIGSTOP');
+  release();
+  await gateway.process.sees(/redis link down/i);
+  await until('it was delivered', async () => (await metricOf(gateway, 'deliveries_total', 'sink="w",result="delivered"')) === 1);
+  redis.process.kill('SIGCONT');
+  await until('nothing is pending', async () => (await pending(redis, 's', 'sink:w')) === 0);
+  await until('nothing is held', async () => (await metricOf(gateway, 'held', 'sink="w"')) === 0);
+  assert.equal(receiver.requests.length, 1);
 });
 
 test('while redis is away sinks wait, and go on', async (t) => {

@@ -12,7 +12,7 @@ class Receiver {
     this.accepted = new Map();
     this.open = 0;
     this.openMax = 0;
-    /** What to do with a request: {status, headers, text, delay, reset, hang}, or a number as a status. */
+    /** What to do with a request: {status, headers, text, delay, when, reset, hang}, or a number as a status. */
     this.decide = decide;
     this.server = http.createServer((request, response) => this.#take(request, response));
     this.server.keepAliveTimeout = 60000;
@@ -44,7 +44,8 @@ class Receiver {
         response.writeHead(answer.status, answer.headers ?? {});
         response.end(answer.text ?? '');
       };
-      if (answer.delay) setTimeout(reply, answer.delay);
+      if (answer.when) answer.when.then(reply);
+      else if (answer.delay) setTimeout(reply, answer.delay);
       else reply();
     });
   }
