@@ -105,7 +105,7 @@ static bool is_named(const struct event_view *event, const char *name)
 static bool on_event(void *context, const struct event_view *event)
 {
     struct tail *tail = context;
-    if (is_named(event, "gap") || is_named(event, "error")) {
+    if (is_named(event, "gap") || is_named(event, "error") || is_named(event, "refused")) {
         fprintf(stderr, "sluice: %.*s %.*s\n", (int)event->name_length, event->name, (int)event->data_length,
                 event->data);
         return true;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startGateway, startPair } from '../support/gateway.mjs';
+import { startGateway, startPair, startSluice } from '../support/gateway.mjs';
 import { RawConnection } from '../support/raw.mjs';
 import { startRedis } from '../support/redis.mjs';
 import { until } from '../support/wait.mjs';
@@ -317,7 +317,8 @@ describe('CORS', () => {
     assert.ok([200, 204].includes(response.status));
     assert.equal(response.headers['access-control-allow-origin'], 'https://app.example');
     assert.match(response.headers['access-control-allow-methods'], /POST/);
-    assert.match(response.headers['access-control-allow-headers'], /content-type/i);
+    for (const header of [/content-type/i, /last-event-id/i, /if-none-match/i, /idempotency-key/i])
+      assert.match(response.headers['access-control-allow-headers'], header);
     assert.match(response.headers.vary, /origin/i);
   });
 
@@ -348,5 +349,10 @@ test('more streams than clients_max are deferred in a way that browsers come bac
   await third.end();
   assert.ok(third.retries.at(-1) >= 1000);
   assert.deepEqual(third.events.map((event) => event.event), ['refused']);
+  const tail = startSluice(['tail', '--url', gateway.origin, 'a']);
+  await tail.sees(/sluice: refused .*full/);
+  assert.equal(tail.stdout, '');
+  tail.kill('SIGTERM');
+  await tail.ends();
   await Promise.all(streams.map((stream) => stream.close()));
 });
