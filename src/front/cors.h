@@ -8,7 +8,8 @@
 
 #include "front/text.h"
 
-#define CORS_ALLOW_HEADERS "Content-Type, Last-Event-ID, Idempotency-Key, Authorization, Cache-Control"
+#define CORS_ALLOW_HEADERS                                                                                   \
+    "Content-Type, Last-Event-ID, If-None-Match, Idempotency-Key, Authorization, Cache-Control"
 #define CORS_EXPOSE_HEADERS "ETag, Age, X-Cache, Retry-After"
 #define CORS_MAX_AGE "86400"
 
