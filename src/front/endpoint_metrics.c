@@ -4,20 +4,21 @@
 #include "front/front_state.h"
 #include "metrics/metrics_text.h"
 
-/* Prometheus names text/plain; only who asks for JSON and not for text gets JSON. */
+/* The one that is named first: Prometheus names text/plain only, HTTP libraries of browsers JSON and then the
+ * rest. */
 static bool wants_json(struct text accept)
 {
     struct text range;
-    bool json = false;
     while (text_split(&accept, ',', &range)) {
         struct text type = { 0 };
         text_split(&range, ';', &type);
         type = text_trim(type);
+        if (text_is_caseless(type, "application/json"))
+            return true;
         if (text_is_caseless(type, "text/plain"))
             return false;
-        json |= text_is_caseless(type, "application/json");
     }
-    return json;
+    return false;
 }
 
 void endpoint_metrics(struct exchange *exchange)

@@ -81,6 +81,11 @@ describe('metrics', () => {
     const accept = 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
     assert.match((await gateway.get('/metrics', { accept })).headers['content-type'], /^text\/plain/);
   });
+
+  test('who names JSON first gets it, as the HTTP libraries of pages do', async () => {
+    const accept = 'application/json, text/plain, */*';
+    assert.match((await gateway.get('/metrics', { accept })).headers['content-type'], /^application\/json/);
+  });
 });
 
 describe('health', () => {
