@@ -9,9 +9,11 @@
 #include "front/front_state.h"
 #include "front/json_text.h"
 
+/* Redis did not answer or refused, or it had nothing and the origin did not answer: the log says which. */
 static void answer_unavailable(struct exchange *exchange)
 {
-    exchange_answer_problem(exchange, 503, "Redis does not answer. Try again later.");
+    exchange_answer_problem(exchange, 503,
+                            "The snapshots cannot be reached for the moment. Try again later.");
 }
 
 static struct snapshot_cache *cache_of(const struct exchange *exchange)
