@@ -15,12 +15,12 @@ static struct MHD_Response *make_response(struct exchange *exchange)
     if (exchange->is_stream)
         return stream_make_response(exchange);
     if (answer->static_body)
-        return MHD_create_response_from_buffer(answer->static_length, (void *)(uintptr_t)answer->static_body,
+        return MHD_create_response_from_buffer(answer->static_length, (void *)answer->static_body,
                                                MHD_RESPMEM_PERSISTENT);
     size_t size = 0;
     char *bytes = buffer_take(&answer->body, &size);
     if (!bytes)
-        return MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+        return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
     struct MHD_Response *response = MHD_create_response_from_buffer(size, bytes, MHD_RESPMEM_MUST_FREE);
     if (!response)
         free(bytes);

@@ -100,15 +100,25 @@ static void append_bounds(const struct setting *setting, struct buffer *out)
         buffer_printf(out, "%s%s", i ? ", " : "each with ", setting->record->fields[i].name);
 }
 
+/* `retry_min` → `  --retry-min` */
+static void append_flag(const struct setting *setting, struct buffer *out)
+{
+    buffer_append_text(out, "  --");
+    for (const char *letter = setting->name; *letter; letter++) {
+        if (*letter == '_')
+            buffer_append_byte(out, '-');
+        else
+            buffer_append_byte(out, *letter);
+    }
+}
+
 void settings_append_help(struct buffer *out)
 {
     for (const struct setting *setting = settings_table; setting < settings_table + settings_count;
          setting++) {
         struct buffer bounds = { 0 };
         append_bounds(setting, &bounds);
-        buffer_append_text(out, "  --");
-        for (const char *letter = setting->name; *letter; letter++)
-            buffer_append_byte(out, *letter == '_' ? '-' : *letter);
+        append_flag(setting, out);
         buffer_printf(out, " %s", *setting->fallback ? setting->fallback : "\"\"");
         if (bounds.size)
             buffer_printf(out, "  (%.*s)", (int)bounds.size, bounds.data);

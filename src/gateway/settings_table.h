@@ -36,7 +36,7 @@ struct setting {
     setting_check *check;                /* TEXT, LIST, PAIRS: may be NULL */
     const struct setting_record *record; /* RECORDS: what each of them holds */
     bool required;                       /* TEXT in a record: must be said */
-    bool secret_path; /* of a URL only the scheme and the host are shown */
+    bool secret_path;                    /* of a URL only the scheme and the host are shown */
     bool secret;     /* of a URL the credentials are not shown, of other text nothing, of pairs the values */
     bool reloadable; /* SIGHUP is enough */
     const char *help;
@@ -136,7 +136,7 @@ bool settings_check_sink(const void *record, struct buffer *why);
 void settings_check_together(const struct settings *settings, struct settings_problems *problems);
 
 /* The sources, each adding to `settings` what it says. */
-void settings_read_file(struct settings *settings, const char *file, struct settings_problems *problems);
+void settings_read_file(struct settings *settings, const char *name, struct settings_problems *problems);
 void settings_read_environment(struct settings *settings, char *const *environment,
                                struct settings_problems *problems);
 void settings_read_flags(struct settings *settings, int argument_count, char *const *arguments,

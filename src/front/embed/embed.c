@@ -26,6 +26,8 @@ static const char *const types[][2] = {
 };
 #define TYPES (sizeof(types) / sizeof(types[0]))
 
+#define FILES_MAX 256
+
 static const char *content_type(const char *name)
 {
     const char *suffix = strrchr(name, '.');
@@ -70,8 +72,8 @@ int main(int argument_count, char **arguments)
     int count = scandir(folder, &entries, is_wanted, alphasort);
     FILE *output = count < 0 ? NULL : fopen(arguments[2], "w");
     FILE *depfile = output ? fopen(arguments[3], "w") : NULL;
-    uint64_t *hashes = count < 0 ? NULL : calloc((size_t)count + 1, sizeof(*hashes));
-    if (count < 0 || !output || !depfile || !hashes)
+    uint64_t hashes[FILES_MAX];
+    if (count < 0 || count > FILES_MAX || !output || !depfile)
         return fail(folder);
 
     fprintf(output, "#include \"front/asset.h\"\n\n");
@@ -100,7 +102,6 @@ int main(int argument_count, char **arguments)
     for (int i = 0; i < count; i++)
         free(entries[i]);
     free(entries);
-    free(hashes);
     int failed = ferror(output) | ferror(depfile) | fclose(output) | fclose(depfile);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
