@@ -59,10 +59,10 @@ void groups_stop(struct groups *groups);
 void groups_destroy(struct groups *groups);
 
 /* There are new entries in a stream. Cheap for streams that nobody consumes. */
-void groups_stream_changed(struct groups *groups, const char *stream, size_t length);
+void groups_stream_changed(struct groups *groups, const char *name, size_t length);
 
 /* The stream is not watched any more, without unwatch(). Groups ask again within a second or two. */
-void groups_stream_refused(struct groups *groups, const char *stream, size_t length);
+void groups_stream_refused(struct groups *groups, const char *name, size_t length);
 
 /* --- consuming --- */
 

@@ -5,8 +5,8 @@
  *   data: {"id":"1517574547834-0","deliveries":1,"data":{"subject":"hello"}}
  *
  * Besides entries there are `event: gap` with `{"reason":"group-reset"}` or
- * `{"reason":"trimmed","missing":2}`, and `event: refused` with `{"reason":"replaced"}` or what Redis said,
- * before the stream ends.
+ * `{"reason":"trimmed","missing":2}`, and before the stream ends `event: refused` with the reason `replaced`,
+ * `wrong-type` or `not-permitted`.
  */
 #pragma once
 
