@@ -12,7 +12,7 @@
 #define SINK_RETRIES_MAX 100
 #define SINK_QUEUE_MAX 100000
 #define SINK_IDLE_MS_MIN 5000 /* what is held is looked at once a second */
-#define SINK_HEADERS_MAX 32 /* said in the settings, for one sink */
+#define SINK_HEADERS_MAX 32   /* said in the settings, for one sink */
 
 enum sink_kind {
     SINK_STREAM,  /* each entry of a stream at least once, by a consumer group */

@@ -3,8 +3,8 @@
 #include "gateway/settings_table.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define MINUTE_MS UINT64_C(60000)
 
-/* clang-format off: a table reads as a table */
 #define FIELD(field) .offset = offsetof(struct stream_settings, field)
 static const struct setting stream_fields[] = {
     { .name = "name", .kind = SETTING_TEXT, .fallback = "", FIELD(name), .required = true },
@@ -16,27 +16,34 @@ static const struct setting stream_fields[] = {
 static const char *const starts[] = { [GROUP_START_NEW] = "new", [GROUP_START_ALL] = "all", NULL };
 
 #define FIELD(field) .offset = offsetof(struct sink_settings, field)
+#define TEXT(key) .name = #key, .kind = SETTING_TEXT, .fallback = "", FIELD(key)
+#define NUMBER(which, key, value, field, least, most)                                                        \
+    .name = key, .kind = which, .fallback = value, FIELD(field), .minimum = least, .maximum = most
+#define COUNT(key, value, least, most) NUMBER(SETTING_COUNT, #key, value, key, least, most)
+#define DURATION(key, value, least, most) NUMBER(SETTING_DURATION, #key, value, key##_ms, least, most)
+/* clang-format off */
 static const struct setting sink_fields[] = {
-    { .name = "name", .kind = SETTING_TEXT, .fallback = "", FIELD(name), .required = true, .check = settings_check_sink_name },
-    { .name = "stream", .kind = SETTING_TEXT, .fallback = "", FIELD(stream), .check = settings_check_sink_topic },
-    { .name = "channel", .kind = SETTING_TEXT, .fallback = "", FIELD(channel), .check = settings_check_sink_topic },
-    { .name = "url", .kind = SETTING_TEXT, .fallback = "", FIELD(url), .required = true, .check = settings_check_sink_url, .secret_path = true },
-    { .name = "group", .kind = SETTING_TEXT, .fallback = "", FIELD(group), .check = settings_check_sink_topic },
+    { TEXT(name), .required = true, .check = settings_check_sink_name },
+    { TEXT(stream), .check = settings_check_sink_topic },
+    { TEXT(channel), .check = settings_check_sink_topic },
+    { TEXT(url), .required = true, .check = settings_check_sink_url, .secret_path = true },
+    { TEXT(group), .check = settings_check_sink_topic },
     { .name = "start", .kind = SETTING_CHOICE, .fallback = "new", FIELD(start), .choices = starts },
-    { .name = "headers", .kind = SETTING_PAIRS, .fallback = "", FIELD(headers), .check = settings_check_sink_headers, .secret = true },
-    { .name = "secret", .kind = SETTING_TEXT, .fallback = "", FIELD(secret), .check = settings_check_sink_secret, .secret = true },
-    { .name = "secret_file", .kind = SETTING_TEXT, .fallback = "", FIELD(secret_file), .check = settings_check_sink_secret_file },
-    { .name = "timeout", .kind = SETTING_DURATION, .fallback = "10s", FIELD(timeout_ms), .minimum = 10, .maximum = 600000 },
-    { .name = "retries", .kind = SETTING_COUNT, .fallback = "5", FIELD(retries), .maximum = SINK_RETRIES_MAX },
-    { .name = "backoff", .kind = SETTING_DURATION, .fallback = "1s", FIELD(backoff_ms), .minimum = 10, .maximum = 600000 },
-    { .name = "backoff_max", .kind = SETTING_DURATION, .fallback = "60s", FIELD(backoff_max_ms), .minimum = 10, .maximum = 3600000 },
-    { .name = "concurrency", .kind = SETTING_COUNT, .fallback = "4", FIELD(concurrency), .minimum = 1, .maximum = SINK_CONCURRENCY_MAX },
-    { .name = "max_deliveries", .kind = SETTING_COUNT, .fallback = "5", FIELD(max_deliveries), .minimum = 1, .maximum = GROUP_DELIVERIES_MAX },
-    { .name = "idle", .kind = SETTING_DURATION, .fallback = "60s", FIELD(idle_ms), .minimum = SINK_IDLE_MS_MIN, .maximum = GROUP_IDLE_MS_MAX },
-    { .name = "queue", .kind = SETTING_COUNT, .fallback = "1000", FIELD(queue), .minimum = 1, .maximum = SINK_QUEUE_MAX },
+    { .name = "headers", .kind = SETTING_PAIRS, .fallback = "", FIELD(headers),
+      .check = settings_check_sink_headers, .secret = true },
+    { TEXT(secret), .check = settings_check_sink_secret, .secret = true },
+    { TEXT(secret_file), .check = settings_check_sink_secret_file },
+    { DURATION(timeout, "10s", 10, 10 * MINUTE_MS) },
+    { COUNT(retries, "5", 0, SINK_RETRIES_MAX) },
+    { DURATION(backoff, "1s", 10, 10 * MINUTE_MS) },
+    { DURATION(backoff_max, "60s", 10, 60 * MINUTE_MS) },
+    { COUNT(concurrency, "4", 1, SINK_CONCURRENCY_MAX) },
+    { COUNT(max_deliveries, "5", 1, GROUP_DELIVERIES_MAX) },
+    { DURATION(idle, "60s", SINK_IDLE_MS_MIN, GROUP_IDLE_MS_MAX) },
+    { COUNT(queue, "1000", 1, SINK_QUEUE_MAX) },
 };
-#undef FIELD
 /* clang-format on */
+#undef FIELD
 
 const struct setting_record settings_stream_record = {
     .fields = stream_fields,

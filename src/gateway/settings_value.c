@@ -155,7 +155,8 @@ bool setting_assign_or_tell(void *holder, const struct setting *setting, const c
         bool is_secret = setting->secret || setting->secret_path;
         int shown = is_secret ? 0 : (int)(length < 200 ? length : 200);
         settings_problem(problems, origin, "%s cannot be %s%.*s%s: %.*s", setting->name,
-                         is_secret ? "this" : "\"", shown, shown ? text : "", is_secret ? "" : "\"", (int)why.size, why.data ? why.data : "");
+                         is_secret ? "this" : "\"", shown, shown ? text : "", is_secret ? "" : "\"",
+                         (int)why.size, why.data ? why.data : "");
     }
     buffer_free(&why);
     return assigned;
