@@ -341,6 +341,26 @@ test('an acknowledgement that redis did not answer is repeated', async (t) => {
   assert.equal(receiver.requests.length, 1);
 });
 
+test('a key that is no stream is told; a killed gateway loses the lease of its channels', async (t) => {
+  const receiver = await startReceiver(t);
+  const { redis, start, kill } = await setUp(t, [
+    { ...QUICK, name: 'w', stream: 's', url: receiver.url }, { ...QUICK, name: 'chat', channel: 'c', url: receiver.url },
+  ]);
+  await redis.command('SET', 's', 'text');
+  const first = await start();
+  await first.process.sees(/a sink's key is no stream .*sink=w/);
+  await until('a lease', () => redis.command('GET', 'sluice:sink:chat'));
+  const second = await start();
+  await kill(first);
+  await redis.command('DEL', 's');
+  const id = await redis.command('XADD', 's', '*', 'n', 1);
+  await until('the entry', () => receiver.accepted.has(`w-${id}`), 10000);
+  await until('another one posts for the channel', async () => {
+    await redis.publish('c', '1');
+    return (await metricOf(second, 'deliveries_total', 'sink="chat",result="delivered"')) > 0;
+  }, 10000);
+});
+
 test('while redis is away sinks wait, and go on', async (t) => {
   const receiver = await startReceiver(t);
   const { redis, start } = await setUp(t, [{ ...QUICK, name: 'w', stream: 's', url: receiver.url }]);
