@@ -16,9 +16,9 @@
 
 struct tail {
     /* arguments */
-    const char *url, *format, *batch, *count_text;
-    const char **channels, **patterns;
-    size_t channel_count, pattern_count;
+    const char *url, *format, *batch, *since, *count_text;
+    const char **channels, **patterns, **streams;
+    size_t channel_count, pattern_count, stream_count;
     uint64_t count; /* 0: no end */
 
     CURL *call;
@@ -33,6 +33,7 @@ static void print_usage(void)
 {
     fputs(
         "usage: sluice tail CHANNEL… [--pattern GLOB]… [--format raw|envelope|named] [-n COUNT] [--url URL]\n"
+        "       sluice tail --stream NAME… [--since 0|ID|TIME|COUNT] [-n COUNT] [--url URL]\n"
         "       sluice tail --batch ID [-n COUNT] [--url URL]\n"
         "for example: sluice tail news --pattern 'orders.*'\n",
         stderr);
@@ -42,14 +43,19 @@ static bool read_arguments(struct tail *tail, int argument_count, char *const *a
 {
     tail->channels = calloc((size_t)argument_count + 1, sizeof(*tail->channels));
     tail->patterns = calloc((size_t)argument_count + 1, sizeof(*tail->patterns));
-    if (!tail->channels || !tail->patterns)
+    tail->streams = calloc((size_t)argument_count + 1, sizeof(*tail->streams));
+    if (!tail->channels || !tail->patterns || !tail->streams) {
+        fputs("sluice: out of memory\n", stderr);
         return false;
+    }
     const struct option options[] = {
         { .name = "--url", .value = &tail->url },
         { .name = "--format", .value = &tail->format },
         { .name = "--batch", .value = &tail->batch },
+        { .name = "--since", .value = &tail->since },
         { .name = "-n", .value = &tail->count_text },
         { .name = "--pattern", .values = tail->patterns, .count = &tail->pattern_count },
+        { .name = "--stream", .values = tail->streams, .count = &tail->stream_count },
     };
     if (!options_parse(options, sizeof(options) / sizeof(options[0]), argument_count, arguments,
                        tail->channels, &tail->channel_count))
@@ -59,7 +65,7 @@ static bool read_arguments(struct tail *tail, int argument_count, char *const *a
         fprintf(stderr, "sluice: -n %s is no number of events\n", tail->count_text);
         return false;
     }
-    bool has_topics = tail->channel_count + tail->pattern_count > 0;
+    bool has_topics = tail->channel_count + tail->pattern_count + tail->stream_count > 0;
     if (has_topics == (tail->batch != NULL)) {
         print_usage();
         return false;
@@ -86,6 +92,10 @@ static bool create_call(struct tail *tail)
         append_parameter(&path, "channel", tail->channels[i]);
     for (size_t i = 0; i < tail->pattern_count && !path.failed; i++)
         append_parameter(&path, "pattern", tail->patterns[i]);
+    for (size_t i = 0; i < tail->stream_count && !path.failed; i++)
+        append_parameter(&path, "stream", tail->streams[i]);
+    if (tail->since && !path.failed)
+        append_parameter(&path, "since", tail->since);
     if (tail->format && !path.failed)
         append_parameter(&path, "format", tail->format);
     buffer_append_byte(&path, '\0');
@@ -212,5 +222,6 @@ enum exit_code command_tail(int argument_count, char *const *arguments)
     buffer_free(&tail.refusal);
     free(tail.channels);
     free(tail.patterns);
+    free(tail.streams);
     return code;
 }

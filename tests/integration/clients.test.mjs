@@ -87,4 +87,12 @@ describe('clients', () => {
     tail.kill('SIGTERM');
     await tail.ends();
   });
+
+  test('sluice publish and sluice tail of a stream', async () => {
+    for (const n of [1, 2, 3])
+      assert.equal((await sluice(['publish', '--url', gateway.origin, '--stream', 'kept', `{"n":${n}}`])).code, 0);
+    const tail = await sluice(['tail', '--url', gateway.origin, '--stream', 'kept', '--since', '2', '-n', '2']);
+    assert.equal(tail.code, 0, tail.output);
+    assert.equal(tail.stdout, '{"n":"2"}\n{"n":"3"}\n');
+  });
 });
