@@ -72,6 +72,16 @@ for (const [name, start] of Object.entries(proxies)) {
       await until('the gateway knows it is gone', async () => (await gateway.metric('sluice_sse_clients')) === 0);
     });
 
+    test('a form of a page of its own is taken, and none of another', async () => {
+      const send = (from) => fetch(`${origin}/events/publish`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', origin: from },
+        body: 'channel=x&payload=1',
+      });
+      assert.equal((await send(origin)).status, 200);
+      assert.equal((await send('http://other.example')).status, 403);
+    });
+
     test('publishing and snapshots', async () => {
       const headers = { 'content-type': 'application/json' };
       const put = await fetch(`${origin}/batches/b`, { method: 'PUT', headers, body: '{"progress":1}' });
