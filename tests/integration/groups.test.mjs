@@ -317,7 +317,6 @@ describe('consumer groups', () => {
 
   test('a key that becomes something else ends the stream with a reason', async () => {
     const worker = await Worker.open(gateway, 'turned', { consumer: 'w' });
-    await redis.command('DEL', 'turned');
     await redis.command('SET', 'turned', 'text');
     const event = await worker.sse.next();
     assert.equal(event.event, 'refused');
