@@ -1,8 +1,9 @@
 /*
  * A growable byte buffer for building replies, frames and log lines.
  *
- * Failure is sticky: when memory runs out the buffer drops what it holds, every later append is a no-op, and `failed`
- * stays true until buffer_reset(). So an encoder appends without checking and its caller looks at `failed` once.
+ * Failure is sticky: when memory runs out the buffer drops what it holds, every later append is a no-op, and
+ * `failed` stays true until buffer_reset(). So an encoder appends without checking and its caller looks at
+ * `failed` once.
  *
  *     struct buffer out = {0};
  *     buffer_append_text(&out, "id: ");
@@ -42,5 +43,6 @@ void buffer_reset(struct buffer *buffer);
 /* Frees the memory; the buffer is empty and usable again. */
 void buffer_free(struct buffer *buffer);
 
-/* Gives the bytes to the caller, who frees them with free(); the buffer is empty afterwards. NULL if it failed or is empty. */
+/* Gives the bytes to the caller, who frees them with free(); the buffer is empty afterwards. NULL if it
+ * failed or is empty. */
 char *buffer_take(struct buffer *buffer, size_t *ret_size);

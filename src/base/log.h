@@ -1,7 +1,8 @@
 /*
- * The structured log: one event a line, on a descriptor, as text (`2026-11-21T10:00:00.123Z info redis link up link=feed`)
- * or as one JSON object. A full disk or a closed pipe loses lines, never the process: write errors are counted and dropped.
- * So does a pipe whose reader is too slow: a line never waits. The program ignores SIGPIPE.
+ * The structured log: one event a line, on a descriptor, as text (`2026-11-21T10:00:00.123Z info redis link
+ * up link=feed`) or as one JSON object. A full disk or a closed pipe loses lines, never the process: write
+ * errors are counted and dropped. So does a pipe whose reader is too slow: a line never waits. The program
+ * ignores SIGPIPE.
  *
  *     LOG_WARN(log, "redis link down", LOG_TEXT("link", name), LOG_NUMBER("retry_in_ms", wait_ms));
  */
@@ -37,7 +38,8 @@ bool log_enabled(const struct log *log, enum log_level level);
 /* Lines that could not be written so far. */
 uint64_t log_lost(const struct log *log);
 
-/* Writes one line with one write(2). A NULL log writes nothing. Control characters and quotes in text are escaped. */
+/* Writes one line with one write(2). A NULL log writes nothing. Control characters and quotes in text are
+ * escaped. */
 void log_event(struct log *log, enum log_level level, const char *message, const struct log_field *fields,
                size_t field_count);
 
@@ -46,8 +48,8 @@ struct log_limiter {
     uint64_t window_start_ns;
     uint64_t suppressed;
 };
-void log_event_limited(struct log *log, struct log_limiter *limiter, enum log_level level, const char *message,
-                       const struct log_field *fields, size_t field_count);
+void log_event_limited(struct log *log, struct log_limiter *limiter, enum log_level level,
+                       const char *message, const struct log_field *fields, size_t field_count);
 
 struct log_field log_text(const char *name, const char *text); /* NUL-terminated, or NULL: left out */
 struct log_field log_bytes(const char *name, const char *text, size_t length);
@@ -59,9 +61,11 @@ struct log_field log_seconds(const char *name, double seconds);
 #define LOG_NUMBER(name, value) log_number((name), (int64_t)(value))
 #define LOG_SECONDS(name, value) log_seconds((name), (value))
 
-#define LOG_EVENT(log, level, message, ...)                                                                            \
-    log_event((log), (level), (message), (const struct log_field[]){ { .name = NULL }, ##__VA_ARGS__ } + 1,            \
-              sizeof((const struct log_field[]){ { .name = NULL }, ##__VA_ARGS__ }) / sizeof(struct log_field) - 1)
+#define LOG_EVENT(log, level, message, ...)                                                                  \
+    log_event((log), (level), (message), (const struct log_field[]){ { .name = NULL }, ##__VA_ARGS__ } + 1,  \
+              sizeof((const struct log_field[]){ { .name = NULL }, ##__VA_ARGS__ }) /                        \
+                      sizeof(struct log_field) -                                                             \
+                  1)
 #define LOG_DEBUG(log, message, ...) LOG_EVENT(log, LOG_LEVEL_DEBUG, message, ##__VA_ARGS__)
 #define LOG_INFO(log, message, ...) LOG_EVENT(log, LOG_LEVEL_INFO, message, ##__VA_ARGS__)
 #define LOG_WARN(log, message, ...) LOG_EVENT(log, LOG_LEVEL_WARN, message, ##__VA_ARGS__)

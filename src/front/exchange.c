@@ -16,11 +16,16 @@
 typedef void endpoint_start(struct exchange *exchange);
 
 static endpoint_start *const endpoints[ENDPOINTS] = {
-    [ENDPOINT_PUBLISH] = endpoint_publish, [ENDPOINT_EVENTS] = endpoint_events,
-    [ENDPOINT_BATCH] = endpoint_batch,     [ENDPOINT_BATCH_STREAM] = endpoint_batch_stream,
-    [ENDPOINT_METRICS] = endpoint_metrics, [ENDPOINT_HEALTHZ] = endpoint_healthz,
-    [ENDPOINT_READYZ] = endpoint_readyz,   [ENDPOINT_PAGE] = endpoint_page,
-    [ENDPOINT_STREAMS] = endpoint_streams, [ENDPOINT_STREAM] = endpoint_stream,
+    [ENDPOINT_PUBLISH] = endpoint_publish,
+    [ENDPOINT_EVENTS] = endpoint_events,
+    [ENDPOINT_BATCH] = endpoint_batch,
+    [ENDPOINT_BATCH_STREAM] = endpoint_batch_stream,
+    [ENDPOINT_METRICS] = endpoint_metrics,
+    [ENDPOINT_HEALTHZ] = endpoint_healthz,
+    [ENDPOINT_READYZ] = endpoint_readyz,
+    [ENDPOINT_PAGE] = endpoint_page,
+    [ENDPOINT_STREAMS] = endpoint_streams,
+    [ENDPOINT_STREAM] = endpoint_stream,
     [ENDPOINT_GROUP_EVENTS] = endpoint_group_events,
     [ENDPOINT_GROUP_ACK] = endpoint_group_ack,
     [ENDPOINT_GROUP_NACK] = endpoint_group_nack,

@@ -11,7 +11,8 @@ struct histogram {
     uint64_t count;
 };
 
-/* Upper bounds in seconds: 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10. */
+/* Upper bounds in seconds: 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+ * 1, 2.5, 5, 10. */
 extern const double histogram_bounds[HISTOGRAM_BUCKETS];
 
 /* Counts `times` observations of the same duration. */

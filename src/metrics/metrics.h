@@ -1,6 +1,6 @@
 /*
- * Every figure the gateway keeps, in one struct: whoever counts holds a pointer to it and adds to a field; metrics_text.c
- * gives each its name, type and help. Base units; names ending in _total only grow.
+ * Every figure the gateway keeps, in one struct: whoever counts holds a pointer to it and adds to a field;
+ * metrics_text.c gives each its name, type and help. Base units; names ending in _total only grow.
  */
 #pragma once
 
@@ -47,14 +47,14 @@ const char *route_label_name(enum route_label route); /* "/batches/{id}", … or
 
 struct metrics {
     /* clients */
-    uint64_t sse_clients;        /* gauge: open streams */
-    uint64_t sse_connects;       /* streams opened */
-    uint64_t sse_refused;        /* streams refused: over max_clients, or draining */
-    uint64_t sse_events;         /* events handed to clients: one message to 10 clients counts 10 */
-    uint64_t sse_bytes;          /* bytes handed to the kernel for them */
-    uint64_t sse_backlog_bytes;  /* gauge: bytes that wait for slow clients, each client's share counted */
+    uint64_t sse_clients;       /* gauge: open streams */
+    uint64_t sse_connects;      /* streams opened */
+    uint64_t sse_refused;       /* streams refused: over max_clients, or draining */
+    uint64_t sse_events;        /* events handed to clients: one message to 10 clients counts 10 */
+    uint64_t sse_bytes;         /* bytes handed to the kernel for them */
+    uint64_t sse_backlog_bytes; /* gauge: bytes that wait for slow clients, each client's share counted */
     uint64_t sse_heartbeats;
-    struct histogram sse_latency; /* message read from Redis → last byte handed to the kernel for its last client */
+    struct histogram sse_latency; /* read from Redis → last byte handed to the kernel for the last client */
     uint64_t gaps[GAP_REASONS];
     uint64_t slow_clients[SLOW_ACTIONS];
     /* events */
@@ -91,10 +91,10 @@ struct metrics {
     uint64_t redis_errors;
     /* http */
     uint64_t http_requests[ROUTE_LABELS][METRICS_STATUS_MAX];
-    uint64_t http_connections;  /* gauge: connections the front door still holds; streams have left it */
-    uint64_t http_rejected;     /* refused by the request gate */
-    uint64_t http_timeouts;     /* closed at the head or body deadline */
-    uint64_t accept_pauses;     /* accept paused for want of descriptors */
+    uint64_t http_connections;      /* gauge: connections the front door still holds; streams have left it */
+    uint64_t http_rejected;         /* refused by the request gate */
+    uint64_t http_timeouts;         /* closed at the head or body deadline */
+    uint64_t accept_pauses;         /* accept paused for want of descriptors */
     struct histogram http_duration; /* head complete → response queued; streams not counted */
     bool draining;
     uint64_t start_wall_ms;

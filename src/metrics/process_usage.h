@@ -1,4 +1,5 @@
-/* What the operating system knows about this process: the figures that Prometheus client libraries call `process_*`. */
+/* What the operating system knows about this process: the figures that Prometheus client libraries call
+ * `process_*`. */
 #pragma once
 
 #include <stdint.h>

@@ -1,5 +1,6 @@
 /*
- * Bytes ready to send, shared by every client that is to get them: the frames of one topic, in one format, of one loop turn.
+ * Bytes ready to send, shared by every client that is to get them: the frames of one topic, in one format, of
+ * one loop turn.
  *
  *     chunk_create() ── one reference, open: frames are appended to chunk->bytes
  *     chunk_retain() ── once for each client that has not been able to take all of it

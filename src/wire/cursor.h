@@ -1,11 +1,12 @@
 /*
- * Event ids. An id names a position in everything this process has read from Redis, so one id is enough however many
- * topics a client listens to:
+ * Event ids. An id names a position in everything this process has read from Redis, so one id is enough
+ * however many topics a client listens to:
  *
  *     5f3a9c2e81b04d17-1284      epoch (16 hex digits, drawn when the process starts) - sequence
  *     5f3a9c2e81b04d17-1284-c    the same, of a `complete` event: its reader has seen the end of the batch
  *
- * Only characters that need no CORS preflight in a Last-Event-ID header (Fetch, "CORS-safelisted request-header").
+ * Only characters that need no CORS preflight in a Last-Event-ID header (Fetch, "CORS-safelisted
+ * request-header").
  */
 #pragma once
 

@@ -1,9 +1,9 @@
 /*
  * The encoder for text/event-stream (WHATWG HTML, section 9.2 "Server-sent events").
  *
- * Whatever the bytes are, one call makes exactly one well-formed event: data is split at CR, LF and CRLF into `data:`
- * lines, invalid UTF-8 becomes U+FFFD, and CR, LF and NUL in an id or a name become U+FFFD. A conforming parser reads
- * back the data with each line end as LF.
+ * Whatever the bytes are, one call makes exactly one well-formed event: data is split at CR, LF and CRLF into
+ * `data:` lines, invalid UTF-8 becomes U+FFFD, and CR, LF and NUL in an id or a name become U+FFFD. A
+ * conforming parser reads back the data with each line end as LF.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ void sse_append_retry(struct buffer *out, uint64_t retry_ms);
 #define SSE_HEARTBEAT ":\n\n"
 
 /*
- * Offset just behind the event that `offset` lies in, given bytes made by this encoder: where a partly sent piece may be cut.
- * An offset at an event's start is its own boundary.
+ * Offset just behind the event that `offset` lies in, given bytes made by this encoder: where a partly sent
+ * piece may be cut. An offset at an event's start is its own boundary.
  */
 size_t sse_event_boundary(const char *bytes, size_t length, size_t offset);

@@ -18,8 +18,8 @@ struct layer {
     int rank;
 };
 static const struct layer layers[] = {
-    { "base", 0 }, { "metrics", 1 },  { "wire", 2 },  { "access", 3 },  { "redis", 3 },
-    { "hub", 3 },  { "outgoing", 3 }, { "consumers", 4 }, { "front", 5 }, { "gateway", 6 }, { "command", 7 },
+    { "base", 0 },     { "metrics", 1 },   { "wire", 2 },  { "access", 3 },  { "redis", 3 },   { "hub", 3 },
+    { "outgoing", 3 }, { "consumers", 4 }, { "front", 5 }, { "gateway", 6 }, { "command", 7 },
 };
 #define MAIN_RANK 8 /* files directly in src */
 
