@@ -92,7 +92,7 @@ void hub_announce_gap(struct hub *hub, struct subscriber *subscriber, struct chu
 /* --- replay from the rings --- */
 
 /* True when the rings hold all the subscriber missed of its channels; else *ret_reason says why not. */
-static bool rings_cover(struct subscriber *subscriber, enum gap_reason *ret_reason)
+bool hub_rings_cover(struct subscriber *subscriber, enum gap_reason *ret_reason)
 {
     bool covered = true;
     *ret_reason = GAP_TRIMMED;
@@ -200,7 +200,10 @@ static void append_message(struct hub *hub, struct subscriber *subscriber, const
         frames_append_message(out, subscriber->format, hub->epoch, message);
         return;
     }
-    hub_append_id_line(hub, subscriber, message->sequence, out);
+    /* An entry may be older than what it has of its channels: its id must not take it back there. */
+    if (message->sequence > subscriber->sequence)
+        subscriber->sequence = message->sequence;
+    hub_append_id_line(hub, subscriber, subscriber->sequence, out);
     frames_append_message(out, FRAME_BARE(subscriber->format), hub->epoch, message);
 }
 
@@ -217,7 +220,7 @@ static void append_replay(struct hub *hub, struct subscriber *subscriber, const 
 }
 
 /* True when the subscriber must be told that it may have missed something of its channels. */
-static bool find_gap(struct subscriber *subscriber, enum gap_reason *ret_reason)
+bool hub_find_gap(struct subscriber *subscriber, enum gap_reason *ret_reason)
 {
     switch ((enum join_kind)subscriber->join) {
     case JOIN_FRESH:
@@ -234,9 +237,16 @@ static bool find_gap(struct subscriber *subscriber, enum gap_reason *ret_reason)
         *ret_reason = GAP_UNKNOWN_ID;
         return true;
     case JOIN_REPLAY:
-        return !rings_cover(subscriber, ret_reason);
+        return !hub_rings_cover(subscriber, ret_reason);
     }
     return false;
+}
+
+/* A block with only an id: who is cut before the first entry comes back to this place. */
+static void append_place(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
+{
+    hub_append_id_line(hub, subscriber, hub->sequence, out);
+    buffer_append_byte(out, '\n');
 }
 
 static void join_plain(struct hub *hub, struct subscriber *subscriber)
@@ -245,11 +255,13 @@ static void join_plain(struct hub *hub, struct subscriber *subscriber)
     struct replay replay = { 0 };
     enum gap_reason reason = GAP_REASONS;
     hub_append_greeting(hub, subscriber, &out);
-    bool gap = find_gap(subscriber, &reason);
+    bool gap = hub_find_gap(subscriber, &reason);
     if (subscriber->join != JOIN_REPLAY && subscriber->join != JOIN_AFTER_GAP)
         subscriber->sequence = hub->sequence;
     out.failed |= !collect_replay(subscriber, &replay);
     append_replay(hub, subscriber, &replay, gap, reason, &out);
+    if (subscriber->streams_tag != 0 && !gap && replay.count == 0)
+        append_place(hub, subscriber, &out);
     free(replay.messages);
     if (hub_send_built(hub, subscriber, &out))
         hub_go_live(hub, subscriber);
@@ -334,7 +346,7 @@ static void on_snapshot(void *context, enum snapshot_status status, const struct
     if (subscriber->state != SUBSCRIBER_WAITING || topic->state != TOPIC_CONFIRMED || hub->syncing)
         return; /* Redis was lost meanwhile: it is tried again when all is subscribed */
     if (status == SNAPSHOT_UNAVAILABLE) {
-        hub->join_again_ms = clock_now_ms() + JOIN_AGAIN_MS;
+        hub_join_waiting_in(hub, JOIN_AGAIN_MS);
         return;
     }
     /* What the turn has so far is older than the snapshot: out with it to the others first. */
@@ -369,7 +381,7 @@ static void join_batch(struct hub *hub, struct subscriber *subscriber)
 {
     struct topic *topic = subscriber->first.topic;
     enum gap_reason reason = GAP_REASONS;
-    if (subscriber->join == JOIN_REPLAY && rings_cover(subscriber, &reason)) {
+    if (subscriber->join == JOIN_REPLAY && hub_rings_cover(subscriber, &reason)) {
         hub_flush_topic(hub, topic);
         if (replay_batch(hub, subscriber))
             return;
@@ -421,6 +433,13 @@ void hub_try_join(struct hub *hub, struct subscriber *subscriber)
     if (subscriber->topic_count == 1)
         hub_flush_topic(hub, subscriber->first.topic);
     join_plain(hub, subscriber);
+}
+
+void hub_join_waiting_in(struct hub *hub, uint64_t wait_ms)
+{
+    uint64_t at_ms = clock_now_ms() + wait_ms;
+    if (hub->join_again_ms == 0 || at_ms < hub->join_again_ms)
+        hub->join_again_ms = at_ms;
 }
 
 void hub_join_waiting(struct hub *hub)

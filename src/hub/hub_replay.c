@@ -107,6 +107,26 @@ static void prove(struct hub *hub, struct subscriber *subscriber, struct members
     membership->proved = true;
 }
 
+/*
+ * From the first page on, ids say where the subscriber stands among its channels, too. What it missed there
+ * is told before, and what comes there during the replay is given to it from the rings.
+ */
+static void settle_channels(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
+{
+    enum gap_reason reason;
+    if (!subscriber->has_channels || subscriber->join == JOIN_REPLAY)
+        return;
+    if (subscriber->join == JOIN_AFTER_GAP) {
+        if (hub_rings_cover(subscriber, &reason))
+            subscriber->join = JOIN_REPLAY;
+        return;
+    }
+    subscriber->sequence = hub->sequence;
+    if (hub_find_gap(subscriber, &reason))
+        hub_append_gap(hub, subscriber, subscriber->sequence, reason, NULL, out);
+    subscriber->join = JOIN_REPLAY;
+}
+
 /* --- sending a page --- */
 
 /* The page's frames, made by whoever needs them first. NULL when memory is short. */
@@ -176,6 +196,7 @@ static bool send_page(struct hub *hub, struct subscriber *subscriber, struct mem
             return false;
         }
         membership->position = page->entries[to - 1]->entry;
+        membership->proved = false; /* what follows may be trimmed before it is read */
         hub->metrics->stream_replayed += to - from;
         hub->metrics->sse_events += to - from;
     }
@@ -202,12 +223,13 @@ static void on_page(void *context, enum history_status status, struct history_pa
         return;
     }
     if (status == HISTORY_UNAVAILABLE) {
-        hub->join_again_ms = clock_now_ms() + REPLAY_AGAIN_MS;
+        hub_join_waiting_in(hub, REPLAY_AGAIN_MS);
         return;
     }
     hub->delivery.now_ms = clock_now_ms();
     struct buffer out = { 0 };
     hub_append_greeting(hub, subscriber, &out);
+    settle_channels(hub, subscriber, &out);
     bool ahead = entry_id_compare(membership->position, membership->topic->last_entry) > 0;
     bool tail_lags = ahead && entry_id_compare(membership->position, page->facts.last) <= 0;
     if (!membership->proved)
@@ -217,7 +239,7 @@ static void on_page(void *context, enum history_status status, struct history_pa
     if (!hub_send_built(hub, subscriber, &out))
         return;
     if (tail_lags) {
-        hub->join_again_ms = clock_now_ms() + TAIL_LAG_MS;
+        hub_join_waiting_in(hub, TAIL_LAG_MS);
         return;
     }
     bool same_place = entry_id_compare(page->after, membership->position) <= 0;

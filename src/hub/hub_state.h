@@ -57,7 +57,8 @@ struct hub {
     struct event *replay_timer;
     struct event *heartbeat_timer;
     struct event *housekeeping_timer;
-    uint64_t join_again_ms; /* when to try those again who could not be given a snapshot; 0: nobody */
+    uint64_t
+        join_again_ms; /* when to try those again who could not be given a snapshot or a page; 0: nobody */
     bool draining;
     size_t drain_clients; /* when draining began */
     uint64_t drain_spread_ms;
@@ -84,6 +85,9 @@ void hub_sweep_topics(struct hub *hub);
 /* hub_join.c */
 void hub_try_join(struct hub *hub, struct subscriber *subscriber);
 void hub_join_waiting(struct hub *hub); /* tries all who wait */
+void hub_join_waiting_in(struct hub *hub, uint64_t wait_ms);
+bool hub_find_gap(struct subscriber *subscriber, enum gap_reason *ret_reason);
+bool hub_rings_cover(struct subscriber *subscriber, enum gap_reason *ret_reason);
 void hub_greet(struct hub *hub, struct subscriber *subscriber);
 void hub_cancel_snapshot(struct hub *hub, struct subscriber *subscriber);
 void hub_announce_gap(struct hub *hub, struct subscriber *subscriber, struct chunk *gap);

@@ -417,6 +417,97 @@ Test(hub_streams, client_that_takes_nothing_gets_no_further_page)
     client_close(client);
 }
 
+Test(hub_streams, trimmed_between_two_pages_is_told)
+{
+    orders.last = 2000;
+    struct client *client = open_orders_after(0, true);
+    watched(&orders);
+    for (int i = 0; i < 20 && fixture.metrics->stream_replayed == 0; i++) {
+        fixture_turn(&fixture);
+        if (fixture.reads_count > 0)
+            answer_read();
+    }
+    cr_assert_eq(fixture.metrics->stream_replayed, 500u);
+    orders.first = 1901;
+    settle(&client, 1);
+    cr_expect_eq(client_count(client, "{\"reason\":\"trimmed\",\"stream\":\"orders\",\"first\":\"1901-0\"}"),
+                 1u);
+    cr_expect(client_saw_in_order(client, "id: 500-0", "event: gap"));
+    cr_expect(client_saw_in_order(client, "event: gap", "id: 1901-0"));
+    cr_expect_eq(client_count(client, "data: {\"n\""), 600u);
+    client_close(client);
+}
+
+Test(hub_streams, cut_before_the_first_entry_comes_back_to_the_same_place)
+{
+    orders.last = 10;
+    struct client *client = open_orders(STREAM("orders"));
+    watched(&orders);
+    cr_expect(client_saw_in_order(client, "retry: ", "\n\nid: 10-0\n\n"));
+    cr_expect_eq(client_count(client, "data: "), 0u);
+    client_close(client);
+}
+
+/* Comes back from another process, with thousands of entries to read and a channel beside. */
+static struct client *open_from_another_process(struct topic_name *topics)
+{
+    topics[0].placed = true;
+    topics[0].position = at(7);
+    struct stream_request request = request_of(STREAM_ENVELOPE, topics, 2);
+    request.resume = RESUME_CURSOR;
+    request.cursor = (struct cursor){ .epoch = hub_epoch(fixture.hub) + 1, .sequence = 3 };
+    return client_open(&fixture, &request, 0);
+}
+
+Test(hub_streams, gap_of_the_channels_comes_before_the_first_page)
+{
+    struct topic_name topics[] = { STREAM("orders"), CHANNEL("news") };
+    orders.last = 2000;
+    struct client *client = open_from_another_process(topics);
+    watched(&orders);
+    fixture_confirm(&fixture, "news");
+    for (int i = 0; i < 20 && fixture.metrics->stream_replayed == 0; i++) {
+        fixture_turn(&fixture);
+        if (fixture.reads_count > 0)
+            answer_read();
+    }
+    cr_expect(client_saw_in_order(client, "{\"reason\":\"restart\"}", "\"id\":\"8-0\""),
+              "whoever is cut here has an id of this process");
+    fixture_say(&fixture, "news", "\"during\"");
+    hub_turn_end(fixture.hub);
+    settle(&client, 1);
+    cr_expect_eq(client_count(client, "event: gap"), 1u);
+    cr_expect_eq(client_count(client, "\"stream\":\"orders\""), 1993u);
+    cr_expect_eq(client_count(client, "\"data\":\"during\""), 1u, "what the channel says during the replay");
+    client_close(client);
+}
+
+Test(hub_streams, ids_never_go_back_among_the_channels)
+{
+    struct topic_name topics[] = { STREAM("orders"), CHANNEL("news") };
+    struct stream_request request = request_of(STREAM_ENVELOPE, topics, 2);
+    struct client *keeper = client_open(&fixture, &request, 0);
+    watched(&orders);
+    fixture_confirm(&fixture, "news");
+    tell(&orders, 3);
+    fixture_say(&fixture, "news", "1");
+    hub_turn_end(fixture.hub);
+    topics[0].placed = topics[0].proved = true;
+    struct client *first_time = client_open(&fixture, &request, 0);
+    cr_expect_eq(client_count(first_time, "\"stream\":\"orders\""), 3u);
+    char id[256];
+    const char *first_id = strstr(client_read(first_time), "id: ");
+    cr_assert_not_null(first_id);
+    size_t id_length =
+        (size_t)snprintf(id, sizeof(id), "%.*s", (int)strcspn(first_id + 4, "\n"), first_id + 4);
+    client_close(first_time);
+    struct client *again = open_again(topics, 2, id, id_length);
+    cr_expect_eq(client_count(again, "\"channel\""), 0u, "was said before it came: %s", client_read(again));
+    cr_expect_eq(client_count(again, "\"stream\":\"orders\""), 2u);
+    client_close(again);
+    client_close(keeper);
+}
+
 /* --- private streams --- */
 
 static unsigned attached, gone;
