@@ -159,7 +159,8 @@ void stream_watch_destroy(struct stream_watch *watch)
     free(watch);
 }
 
-bool stream_watch_add(struct stream_watch *watch, const char *name, size_t length, const char *groups)
+bool stream_watch_add(struct stream_watch *watch, const char *name, size_t length, const char *groups,
+                      uint64_t maxlen)
 {
     struct watched_stream **streams =
         reallocarray(watch->streams, watch->count + 1, sizeof(struct watched_stream *));
@@ -173,6 +174,7 @@ bool stream_watch_add(struct stream_watch *watch, const char *name, size_t lengt
     stream->name = strndup(name, length);
     stream->name_length = length;
     stream->groups = strdup(groups);
+    stream->maxlen = maxlen;
     if (!stream->name || !stream->groups) {
         destroy_stream(stream);
         return false;
@@ -196,6 +198,14 @@ void stream_watch_stop(struct stream_watch *watch)
 size_t stream_watch_count(const struct stream_watch *watch)
 {
     return watch->count;
+}
+
+uint64_t stream_watch_maxlen(const struct stream_watch *watch, const char *name, size_t length)
+{
+    for (size_t i = 0; i < watch->count; i++)
+        if (watch->streams[i]->name_length == length && memcmp(watch->streams[i]->name, name, length) == 0)
+            return watch->streams[i]->maxlen;
+    return 0;
 }
 
 bool stream_watch_is_known(const struct stream_watch *watch)

@@ -29,13 +29,18 @@ struct stream_watch *stream_watch_create(struct event_base *base, struct command
 void stream_watch_destroy(struct stream_watch *watch);
 
 /* Names are copied; `groups` is comma-separated, may be empty: figures of these are there (as 0) even while
- * the groups are not. Before stream_watch_start(). False when memory is short. */
-bool stream_watch_add(struct stream_watch *watch, const char *name, size_t length, const char *groups);
+ * the groups are not. `maxlen` is for stream_watch_maxlen(). Before stream_watch_start(). False when memory
+ * is short. */
+bool stream_watch_add(struct stream_watch *watch, const char *name, size_t length, const char *groups,
+                      uint64_t maxlen);
 bool stream_watch_start(struct stream_watch *watch);
 /* Asks Redis for nothing from now on; before the commands are destroyed. */
 void stream_watch_stop(struct stream_watch *watch);
 
 size_t stream_watch_count(const struct stream_watch *watch);
+
+/* What entries published to this stream trim it to; 0: nothing is said of it. */
+uint64_t stream_watch_maxlen(const struct stream_watch *watch, const char *name, size_t length);
 
 /* Somebody who waits for report that are no older than the asking. */
 struct stream_watch_wait {

@@ -8,6 +8,7 @@ struct watched_stream {
     struct stream_watch *watch;
     char *name;
     size_t name_length;
+    uint64_t maxlen;
     char *groups; /* those that should be there, comma-separated */
     enum stream_report_status status;
     struct stream_report *report; /* NULL unless FOUND */

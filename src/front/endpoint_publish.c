@@ -128,6 +128,11 @@ static bool choose_kind(struct exchange *exchange, enum publish_body_kind *ret_k
     return true;
 }
 
+static uint64_t maxlen_of(const void *context, const char *stream, size_t length)
+{
+    return stream_watch_maxlen(context, stream, length);
+}
+
 void endpoint_publish(struct exchange *exchange)
 {
     const struct front_options *options = &exchange->front->options;
@@ -137,7 +142,9 @@ void endpoint_publish(struct exchange *exchange)
         return;
 
     const struct publish_limits limits = { .items_max = options->publish_array_max,
-                                           .maxlen_default = options->stream_maxlen };
+                                           .maxlen_default = options->stream_maxlen,
+                                           .maxlen_of = services->watch ? maxlen_of : NULL,
+                                           .context = services->watch };
     struct text key = exchange->request.headers[HEADER_IDEMPOTENCY_KEY];
     struct publish_body body;
     struct problem problem;

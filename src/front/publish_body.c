@@ -215,6 +215,21 @@ static bool make_entry(struct publish_item *item, struct problem *ret_problem)
     return true;
 }
 
+/* Of the stream that the entry goes to: the named one, or the event's. */
+static uint64_t configured_maxlen(const struct publish_item *item, const struct publish_limits *limits)
+{
+    struct buffer name = { 0 };
+    if (!limits->maxlen_of || !publish_item_is_durable(item))
+        return 0;
+    if (item->stream.size == 0)
+        buffer_append_text(&name, "events:");
+    const struct buffer *source = item->stream.size ? &item->stream : &item->event;
+    buffer_append(&name, source->data, source->size);
+    uint64_t maxlen = name.failed ? 0 : limits->maxlen_of(limits->context, name.data, name.size);
+    buffer_free(&name);
+    return maxlen;
+}
+
 /* What can only be said once all fields are known. */
 static bool finish_item(struct publish_item *item, const struct publish_limits *limits,
                         struct problem *ret_problem)
@@ -228,6 +243,8 @@ static bool finish_item(struct publish_item *item, const struct publish_limits *
     if (item->maxlen && !publish_item_is_durable(item))
         return problem_set(ret_problem, 422,
                            "The field `maxlen` goes with `stream`, or with a critical event.");
+    if (!item->maxlen)
+        item->maxlen = configured_maxlen(item, limits);
     if (!item->maxlen)
         item->maxlen = limits->maxlen_default;
     return !publish_item_is_durable(item) || make_entry(item, ret_problem);

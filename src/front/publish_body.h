@@ -48,6 +48,9 @@ struct publish_body {
 struct publish_limits {
     size_t items_max;
     uint64_t maxlen_default;
+    /* What the settings say of this stream; 0: nothing, so that maxlen_default holds. May be NULL. */
+    uint64_t (*maxlen_of)(const void *context, const char *stream, size_t length);
+    const void *context;
 };
 
 /*

@@ -92,8 +92,9 @@ static struct redis_link_options link_options_of(const struct gateway *gateway, 
 /* ---- building ---- */
 
 /*
- * A connection costs the HTTP library 32 KiB while it is in its hands. Many that come at once leave a heap that the allocator
- * keeps for ever unless it is asked, which is done when a second has passed without newcomers.
+ * A connection costs the HTTP library 32 KiB while it is in its hands. Many that come at once leave a heap
+ * that the allocator keeps for ever unless it is asked, which is done when a second has passed without
+ * newcomers.
  */
 static void give_memory_back(struct gateway *gateway)
 {
@@ -194,7 +195,8 @@ static bool build_watch(struct gateway *gateway)
         return false;
     for (size_t i = 0; i < streams->count; i++) {
         const struct stream_settings *stream = (const struct stream_settings *)streams->items + i;
-        if (!stream_watch_add(gateway->watch, stream->name, strlen(stream->name), stream->groups))
+        if (!stream_watch_add(gateway->watch, stream->name, strlen(stream->name), stream->groups,
+                              stream->maxlen))
             return false;
     }
     return stream_watch_start(gateway->watch);
@@ -341,7 +343,8 @@ static void on_drain_check(evutil_socket_t descriptor, short events, void *conte
     struct gateway *gateway = context;
     size_t clients = hub_client_count(gateway->hub), requests = front_request_count(gateway->front);
     size_t webhooks = gateway_sinks_held(gateway);
-    bool is_over = clock_now_ms() >= gateway->drain_deadline_ms, is_anybody = clients + requests + webhooks > 0;
+    bool is_over = clock_now_ms() >= gateway->drain_deadline_ms,
+         is_anybody = clients + requests + webhooks > 0;
     if (!is_over && is_anybody)
         return;
     event_del(gateway->drain_timer);

@@ -177,6 +177,28 @@ describe('GET /streams', () => {
   });
 });
 
+test('publishing trims a stream to what its setting says, unless the request says it', async (t) => {
+  const folder = makeFolder();
+  const redis = await startRedis({ args: ['--stream-node-max-entries', '1'] }); // so that about is exactly
+  t.after(async () => {
+    await redis.stop();
+    removeFolder(folder);
+  });
+  const config = join(folder, 'sluice.yml');
+  writeFileSync(config, 'stream_maxlen: 20\nstreams: [{name: short, maxlen: 3}, {name: "events:sale", maxlen: 2}, other]\n');
+  const gateway = await startGateway({ redis, flags: ['--config', config] });
+  t.after(() => gateway.stop());
+  const lengthAfter = async (count, event, stream) => {
+    const { status } = await gateway.publish(Array.from({ length: count }, (_, n) => ({ ...event, payload: { n } })));
+    assert.equal(status, 200);
+    return redis.command('XLEN', stream);
+  };
+  assert.equal(await lengthAfter(10, { stream: 'short' }, 'short'), 3);
+  assert.equal(await lengthAfter(10, { event: 'sale', critical: true }, 'events:sale'), 2);
+  assert.equal(await lengthAfter(30, { stream: 'other' }, 'other'), 20);
+  assert.equal(await lengthAfter(10, { stream: 'short', maxlen: 7 }, 'short'), 7);
+});
+
 describe('the metrics of streams', () => {
   test('are refreshed, and promtool has nothing to say', async (t) => {
     const folder = makeFolder();
