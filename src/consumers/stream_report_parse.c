@@ -1,6 +1,6 @@
 /*
- * From Redis' replies to report. `XINFO STREAM … FULL` answers maps as flat arrays of names and values; names
- * that a version does not have are NIL here.
+ * From Redis' replies to a report. `XINFO STREAM … FULL` answers maps as flat arrays of names and values;
+ * names that a version does not have are NIL here.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The replies that stream report are made of, in the order of the commands; for stream_report*.c only. */
+/* The replies that a stream report is made of, in the order of the commands; for stream_report*.c only. */
 #pragma once
 
 enum stream_reply {

@@ -1,5 +1,5 @@
 /*
- * The report of the configured streams, read again every few seconds for the metrics, and at once for those
+ * The reports of the configured streams, read again every few seconds for the metrics, and at once for those
  * who ask. One round of reading at a time, with a bound on what is under way, so that many who ask cost no
  * more than one.
  *
@@ -42,7 +42,7 @@ size_t stream_watch_count(const struct stream_watch *watch);
 /* What entries published to this stream trim it to; 0: nothing is said of it. */
 uint64_t stream_watch_maxlen(const struct stream_watch *watch, const char *name, size_t length);
 
-/* Somebody who waits for report that are no older than the asking. */
+/* Somebody who waits for reports that are no older than the asking. */
 struct stream_watch_wait {
     struct list node; /* linked while it waits; list_remove() calls it off */
     void (*done)(void *context);
@@ -56,7 +56,7 @@ void stream_watch_refresh(struct stream_watch *watch, struct stream_watch_wait *
 bool stream_watch_is_known(const struct stream_watch *watch);
 
 /*
- * An array of the streams' report (stream_report.h). Of one that is not there "length" is 0 and "exists"
+ * An array of the streams' reports (stream_report.h). Of one that is not there "length" is 0 and "exists"
  * false; where the key is no stream or Redis refuses, there is a "problem" instead.
  */
 void stream_watch_append_json(const struct stream_watch *watch, bool with_consumers, struct buffer *out);

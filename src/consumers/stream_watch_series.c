@@ -1,4 +1,4 @@
-/* The watched streams' report as figures for Prometheus, and as JSON. */
+/* The watched streams' reports as figures for Prometheus, and as JSON. */
 #include <inttypes.h>
 #include <string.h>
 
