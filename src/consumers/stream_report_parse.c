@@ -75,13 +75,13 @@ static bool copy_text(const struct reply *reply, char **ret_text, size_t *ret_le
 /* TIME: seconds and microseconds, as text. Redis' clock is the one its deliveries are stamped by. */
 static uint64_t clock_of(const struct reply *time)
 {
-    struct reply seconds = reply_element(time, 0), microseconds = reply_element(time, 1);
-    uint64_t s, us;
-    if (seconds.kind != REPLY_TEXT || microseconds.kind != REPLY_TEXT ||
-        !parse_unsigned(seconds.text, seconds.text_length, &s) ||
-        !parse_unsigned(microseconds.text, microseconds.text_length, &us))
+    struct reply seconds_text = reply_element(time, 0), microseconds_text = reply_element(time, 1);
+    uint64_t seconds, microseconds;
+    if (seconds_text.kind != REPLY_TEXT || microseconds_text.kind != REPLY_TEXT ||
+        !parse_unsigned(seconds_text.text, seconds_text.text_length, &seconds) ||
+        !parse_unsigned(microseconds_text.text, microseconds_text.text_length, &microseconds))
         return 0;
-    return s * 1000 + us / 1000;
+    return seconds * 1000 + microseconds / 1000;
 }
 
 /* ---- pending entries ---- */

@@ -104,6 +104,19 @@ static void append_stream_sample(const struct watched_stream *stream, const char
     buffer_printf(out, "} %" PRIu64 "\n", value);
 }
 
+static void append_family(const struct stream_watch *watch, const struct family *family, struct buffer *out)
+{
+    series_append_head(out, family->name, "gauge", family->help);
+    for (size_t i = 0; i < watch->count; i++) {
+        const struct watched_stream *stream = watch->streams[i];
+        if (!is_answered(stream))
+            continue;
+        for (size_t j = 0; stream->report && j < stream->report->listed_count; j++)
+            append_group_sample(stream, family, &stream->report->groups[j], out);
+        append_missing_groups(stream, family, out);
+    }
+}
+
 void stream_watch_append_text(const struct stream_watch *watch, struct buffer *out)
 {
     if (watch->count == 0)
@@ -118,17 +131,8 @@ void stream_watch_append_text(const struct stream_watch *watch, struct buffer *o
         if (is_answered(watch->streams[i]))
             append_stream_sample(watch->streams[i], "sluice_stream_bytes",
                                  watch->streams[i]->report ? watch->streams[i]->report->bytes : 0, out);
-    for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
-        series_append_head(out, families[f].name, "gauge", families[f].help);
-        for (size_t i = 0; i < watch->count; i++) {
-            const struct watched_stream *stream = watch->streams[i];
-            if (!is_answered(stream))
-                continue;
-            for (size_t g = 0; stream->report && g < stream->report->listed_count; g++)
-                append_group_sample(stream, &families[f], &stream->report->groups[g], out);
-            append_missing_groups(stream, &families[f], out);
-        }
-    }
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+        append_family(watch, &families[i], out);
 }
 
 /* ---- JSON ---- */

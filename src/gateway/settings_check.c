@@ -113,14 +113,21 @@ bool settings_check_access(const char *text, struct buffer *why)
     return false;
 }
 
-/* A list of names: none of them empty. */
+/* A list of names: none is empty, none has a space at its ends, which would be meant by nobody. */
 bool settings_check_names(const char *text, struct buffer *why)
 {
-    size_t length = strlen(text);
-    if (!length || (text[0] != ',' && text[length - 1] != ',' && !strstr(text, ",,")))
-        return true;
-    buffer_append_text(why, "one of the names is empty");
-    return false;
+    for (const char *name = text; *text;) {
+        size_t length = strcspn(name, ",");
+        if (length == 0 || name[0] == ' ' || name[length - 1] == ' ') {
+            buffer_append_text(why,
+                               length ? "leave out the space around the names" : "one of the names is empty");
+            return false;
+        }
+        if (!name[length])
+            break;
+        name += length + 1;
+    }
+    return true;
 }
 
 static const char *origin_of(const struct settings *settings, const char *name)

@@ -96,6 +96,8 @@ Test(settings_lists, shapes_that_will_not_do_say_where_and_why)
         { "streams: [{name: [a]}]\n", ":1: name needs one plain value" },
         { "streams: [{name: a, groups: {b: c}}]\n", ":1: groups needs one plain value" },
         { "streams: [{name: a, groups: [b, '']}]\n", "one of the names is empty" },
+        { "streams: [{name: a, groups: 'b,'}]\n", "one of the names is empty" },
+        { "streams: [{name: a, groups: 'b, c'}]\n", "leave out the space around the names" },
         { "streams: [{[a]: b}]\n", ":1: streams: a key must be plain text" },
         { "streams: [{name: \"a\\nb\"}]\n", "control character" },
     };
