@@ -5,8 +5,8 @@
  *        ▲    └── all rings reach back far enough: join                                                   │
  *        └────────────────────────────────────────────────────────────────────────────────────────────────┘
  *
- * Pages are asked for a few at a time and each client has one at most, so that neither live delivery nor
- * memory feels a thousand clients that come back at once.
+ * Pages are asked for a few at a time, sent for half a millisecond in each turn, and each client has one at
+ * most, so that neither live delivery nor memory feels a thousand clients that come back at once.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +14,9 @@
 #include "base/clock.h"
 #include "hub/hub_state.h"
 
-#define REPLAYS_ACTIVE_MAX 32
-#define REPLAYS_PER_TURN 16
+/* They are answered together when they wait for the same page, so this is also how long a turn may get. */
+#define REPLAYS_ACTIVE_MAX 4
+#define REPLAY_TURN_NS (500 * 1000)
 #define REPLAY_AGAIN_MS 1000
 #define TAIL_LAG_MS 20 /* another gateway may be ahead of our tail by this much */
 
@@ -277,12 +278,13 @@ static void on_next_turn(evutil_socket_t descriptor, short events, void *context
     (void)descriptor;
     (void)events;
     struct hub *hub = context;
-    for (unsigned i = 0; i < REPLAYS_PER_TURN && hub->replays_active < REPLAYS_ACTIVE_MAX; i++) {
-        struct list *node = list_first(&hub->replays);
-        if (!node)
-            break;
+    uint64_t end_ns = clock_now_ns() + REPLAY_TURN_NS;
+    struct list *node;
+    while (hub->replays_active < REPLAYS_ACTIVE_MAX && (node = list_first(&hub->replays)) != NULL) {
         list_remove(node);
         ask_page(hub, LIST_OWNER(node, struct subscriber, replay));
+        if (clock_now_ns() >= end_ns)
+            break;
     }
     wake(hub);
     hub_visit_listed(hub);
