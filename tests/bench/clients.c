@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/list.h"
+#include "publisher.h"
 #include "sequence.h"
 #include "sse_reader.h"
 #include "watch.h"
@@ -207,12 +208,24 @@ static void on_retry(void *context)
         joined(clients->reading);
 }
 
+/* The message that is the entry's only field. */
+static struct sse_slice message_of_entry(struct sse_slice data)
+{
+    static const char head[] = PUBLISHER_ENTRY_HEAD;
+    size_t head_length = sizeof(head) - 1;
+    if (data.length <= head_length || memcmp(data.bytes, head, head_length) != 0)
+        return data;
+    return (struct sse_slice){ data.bytes + head_length, data.length - head_length - strlen("}") };
+}
+
 static void on_event(void *context, struct sse_slice name, struct sse_slice data, unsigned data_lines)
 {
     struct clients *clients = context;
     struct client *client = clients->reading;
     struct client_counts *counts = counts_of(client);
     struct payload_stamp stamp;
+    if (clients->options->streams)
+        data = message_of_entry(data);
     if (!payload_read(clients->form, data.bytes, data.length, &stamp)) {
         if (name.length)
             counts->other_events++;

@@ -26,6 +26,7 @@ struct clients_options {
     size_t count[CLIENT_KINDS];
     uint64_t slow_bytes_per_second; /* each slow client */
     size_t connecting_max;          /* at a time */
+    bool streams;                   /* channels are streams of Redis: events are entries (publisher.h) */
     bool joined_at_head;            /* the server sends no `retry:` when it is subscribed: the head must do */
 };
 

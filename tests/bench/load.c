@@ -5,9 +5,10 @@
  *     load --server 127.0.0.1:8000 --redis unix:/tmp/redis.sock --server-pid 4711 --clients 1000 --messages
  * 200 --rate 20
  *
- * connect ─▶ settle ─▶ warm up ─▶ measure ─▶ leave; the server's CPU and memory are taken between them.
- * Publish time and receive time are read from the same clock in the same process. One process, one thread: up
- * to some 19,000 clients where the limit for descriptors is 20,000.
+ * [publish what will be missed ─▶] connect [─▶ catch up] ─▶ settle ─▶ warm up ─▶ measure ─▶ leave; the
+ * server's CPU and memory are taken between them. Publish time and receive time are read from the same clock
+ * in the same process. One process, one thread: up to some 19,000 clients where the limit for descriptors is
+ * 20,000.
  */
 #include <errno.h>
 #include <signal.h>
@@ -38,7 +39,7 @@ struct load {
     struct payload_form *form;
     struct clients *clients;
     struct publisher *publisher;
-    struct snapshot start, joined, idle, warm, delivered, left;
+    struct snapshot start, joined, caught_up, idle, warm, delivered, left;
     uint64_t joined_count;
     uint64_t received_at_warm;
 };
@@ -97,14 +98,10 @@ static uint64_t received(const struct load *load)
     return clients_counts(load->clients, CLIENT_HEALTHY)->received;
 }
 
-/* Publishes `count` messages and waits until each healthy client has them, or nothing moves any more. */
-static void publish_and_wait(struct load *load, uint64_t count, double rate)
+/* Waits until each healthy client has all of `published` messages, or nothing moves any more. */
+static void wait_for(struct load *load, uint64_t published)
 {
-    if (count == 0)
-        return;
-    uint64_t published = publisher_counts(load->publisher)->published + count;
     uint64_t expected = clients_expected(load->clients, CLIENT_HEALTHY, published);
-    publisher_start(load->publisher, count, rate);
     uint64_t moved_us = now_us(), progress = received(load);
     while (received(load) < expected || !publisher_idle(load->publisher)) {
         turn(load);
@@ -115,6 +112,24 @@ static void publish_and_wait(struct load *load, uint64_t count, double rate)
         if (now_us() > moved_us + load->options.patience_ms * 1000)
             return;
     }
+}
+
+static void publish_and_wait(struct load *load, uint64_t count, double rate)
+{
+    if (count == 0)
+        return;
+    uint64_t published = publisher_counts(load->publisher)->published + count;
+    publisher_start(load->publisher, count, rate);
+    wait_for(load, published);
+}
+
+static void publish_what_is_missed(struct load *load)
+{
+    if (load->options.missed == 0)
+        return;
+    publisher_start(load->publisher, load->options.missed, 0);
+    while (!publisher_idle(load->publisher))
+        turn(load);
 }
 
 /* --- the report
@@ -184,15 +199,18 @@ static void print_report(const struct load *load)
            (unsigned long long)published->without_receiver, (unsigned long long)published->errors,
            (double)published->late_us_max / 1e3);
     print_latency(clients_latency(load->clients));
-    printf("  \"deliveries\": %llu,\n  \"seconds\": {\"connect\": %.3f, \"measured\": %.3f},\n",
+    printf("  \"deliveries\": %llu,\n  \"seconds\": {\"connect\": %.3f, \"catchUp\": %.3f, \"measured\": "
+           "%.3f},\n",
            (unsigned long long)deliveries, (double)(load->joined.at_us - load->start.at_us) / 1e6,
-           measured_seconds);
+           (double)(load->caught_up.at_us - load->start.at_us) / 1e6, measured_seconds);
     printf("  \"deliveriesPerSecond\": %.0f,\n",
            measured_seconds > 0 ? (double)deliveries / measured_seconds : 0.0);
     printf("  \"serverCpuSeconds\": {\n");
     print_cpu("connect", &load->start, &load->joined);
     printf(",\n");
-    print_cpu("settle", &load->joined, &load->idle);
+    print_cpu("catchUp", &load->start, &load->caught_up);
+    printf(",\n");
+    print_cpu("settle", &load->caught_up, &load->idle);
     printf(",\n");
     print_cpu("measured", &load->warm, &load->delivered);
     printf("\n  },\n  \"serverMemoryBytes\": {\n");
@@ -223,6 +241,7 @@ static void prepare_process(const struct load_options *options)
 
 static int run(struct load *load)
 {
+    publish_what_is_missed(load);
     load->start = take_snapshot(load);
     if (!connect_all(load)) {
         fprintf(stderr, "load: only %llu clients joined within %llu ms\n",
@@ -230,6 +249,9 @@ static int run(struct load *load)
         return 1;
     }
     load->joined = take_snapshot(load);
+    if (load->options.missed > 0)
+        wait_for(load, load->options.missed);
+    load->caught_up = take_snapshot(load);
     rest(load, load->options.settle_ms);
     load->idle = take_snapshot(load);
     publish_and_wait(load, load->options.warmup, load->options.rate);
@@ -255,9 +277,10 @@ int main(int argument_count, char **arguments)
     load.form = payload_form_create(load.options.payload_bytes);
     load.clients = load.form ? clients_create(load.loop, &load.options.clients, load.form) : NULL;
     load.publisher =
-        load.clients ? publisher_create(load.loop, &load.options.redis, load.options.clients.channel_prefix,
-                                        load.options.clients.channels, load.form)
-                     : NULL;
+        load.clients
+            ? publisher_create(load.loop, &load.options.redis, load.options.clients.channel_prefix,
+                               load.options.clients.channels, load.options.clients.streams, load.form)
+            : NULL;
     int status = 1;
     if (load.publisher)
         status = run(&load);

@@ -6,7 +6,15 @@
 
 #include "base/parse.h"
 
-enum value_kind { VALUE_NUMBER, VALUE_RATE, VALUE_TEXT, VALUE_ADDRESS, VALUE_PROCESSES, VALUE_JOINED_BY };
+enum value_kind {
+    VALUE_NUMBER,
+    VALUE_RATE,
+    VALUE_TEXT,
+    VALUE_ADDRESS,
+    VALUE_PROCESSES,
+    VALUE_JOINED_BY,
+    VALUE_PUBLISH,
+};
 
 struct option {
     const char *name;
@@ -53,6 +61,9 @@ static bool read_value(const struct option *option, const char *value)
     case VALUE_JOINED_BY:
         *(bool *)option->target = strcmp(value, "head") == 0;
         return strcmp(value, "head") == 0 || strcmp(value, "retry") == 0;
+    case VALUE_PUBLISH:
+        *(bool *)option->target = strcmp(value, "xadd") == 0;
+        return strcmp(value, "xadd") == 0 || strcmp(value, "publish") == 0;
     }
     return false;
 }
@@ -82,7 +93,8 @@ static bool check(const struct load_options *options)
         problem = "--payload-bytes is out of bounds";
     else if (options->clients.channels == 0 || options->clients.channels > PAYLOAD_CHANNEL_MAX)
         problem = "--channels is out of bounds";
-    else if ((options->warmup + options->messages) / options->clients.channels > PAYLOAD_SEQUENCE_MAX)
+    else if ((options->missed + options->warmup + options->messages) / options->clients.channels >
+             PAYLOAD_SEQUENCE_MAX)
         problem = "--messages is more than a channel can number";
     else if (options->clients.connecting_max == 0)
         problem = "--connecting-max must be at least 1";
@@ -116,6 +128,7 @@ bool load_options_read(int argument_count, char **arguments, struct load_options
         { "channel-prefix", VALUE_TEXT, &o->clients.channel_prefix,
           "a channel's name is this and its number" },
         { "channels", VALUE_NUMBER, &o->clients.channels, "client i listens to channel i modulo this" },
+        { "publish", VALUE_PUBLISH, &o->clients.streams, "publish or xadd: whether channels are streams" },
         { "clients", VALUE_NUMBER, &o->clients.count[CLIENT_HEALTHY], "clients that read at once" },
         { "slow", VALUE_NUMBER, &o->clients.count[CLIENT_SLOW], "clients that read slowly" },
         { "slow-bytes-per-second", VALUE_NUMBER, &o->clients.slow_bytes_per_second, "each" },
@@ -125,6 +138,7 @@ bool load_options_read(int argument_count, char **arguments, struct load_options
           "retry or head: what says that a client is subscribed" },
         { "messages", VALUE_NUMBER, &o->messages, "measured messages, over all channels" },
         { "warmup", VALUE_NUMBER, &o->warmup, "messages before them" },
+        { "missed", VALUE_NUMBER, &o->missed, "messages before clients connect, who ask for them by --path" },
         { "rate", VALUE_RATE, &o->rate,
           "messages a second, over all channels; 0: as fast as Redis takes them" },
         { "payload-bytes", VALUE_NUMBER, &o->payload_bytes, "length of each" },

@@ -16,6 +16,7 @@ struct load_options {
     pid_t server_processes[SERVER_PROCESSES_MAX]; /* ends with 0 */
     uint64_t messages;
     uint64_t warmup; /* messages before the measured ones */
+    uint64_t missed; /* messages before the clients connect, who want them all */
     double rate;     /* a second, over all channels; 0: a burst */
     uint64_t payload_bytes;
     uint64_t settle_ms;   /* rest before figures of idle clients are taken */

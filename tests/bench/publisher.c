@@ -25,6 +25,7 @@ struct publisher {
     struct watch timer_watch;
     const char *channel_prefix;
     size_t channels;
+    bool to_streams;
     const struct payload_form *form;
     struct buffer out;
     size_t out_sent;
@@ -35,7 +36,8 @@ struct publisher {
     bool writing; /* waits for room in the socket */
     bool reply_is_error;
     bool reply_is_zero;
-    size_t reply_length; /* bytes of the current reply line seen so far */
+    bool reply_is_length; /* of an entry's id, which comes on the next line */
+    size_t reply_length;  /* bytes of the current reply line seen so far */
     struct publisher_counts counts;
 };
 
@@ -52,7 +54,12 @@ static void append_publish(struct publisher *publisher, uint64_t now_ns)
                                   (unsigned long long)stamp.channel);
     size_t length = payload_form_length(publisher->form);
     struct buffer *out = &publisher->out;
-    buffer_printf(out, "*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%s\r\n$%zu\r\n", channel_length, channel, length);
+    if (publisher->to_streams)
+        buffer_printf(out,
+                      "*5\r\n$4\r\nXADD\r\n$%d\r\n%s\r\n$1\r\n*\r\n$1\r\n" PUBLISHER_FIELD "\r\n$%zu\r\n",
+                      channel_length, channel, length);
+    else
+        buffer_printf(out, "*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%s\r\n$%zu\r\n", channel_length, channel, length);
     if (!buffer_reserve(out, length + 2))
         abort(); /* a measurement that drops messages is worth nothing */
     payload_write(publisher->form, &stamp, out->data + out->size);
@@ -125,21 +132,23 @@ static void timer_ready(struct watch *watch, uint32_t events)
 /* --- replies
  * ------------------------------------------------------------------------------------------------------- */
 
-/* `:<receivers>\r\n` or `-<problem>\r\n`, cut anywhere. */
+/* `:<receivers>\r\n`, `$<length>\r\n<id>\r\n` or `-<problem>\r\n`, cut anywhere. */
 static void take_replies(struct publisher *publisher, const char *bytes, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
         if (bytes[i] == '\n') {
-            publisher->counts.answered++;
+            publisher->counts.answered += !publisher->reply_is_length;
             publisher->counts.errors += publisher->reply_is_error;
             publisher->counts.without_receiver += publisher->reply_is_zero;
             publisher->reply_length = 0;
             continue;
         }
-        if (publisher->reply_length == 0)
+        if (publisher->reply_length == 0) {
             publisher->reply_is_error = bytes[i] == '-';
+            publisher->reply_is_length = bytes[i] == '$';
+        }
         if (publisher->reply_length == 1)
-            publisher->reply_is_zero = bytes[i] == '0';
+            publisher->reply_is_zero = bytes[i] == '0' && !publisher->to_streams;
         publisher->reply_length++;
     }
 }
@@ -167,7 +176,7 @@ static void socket_ready(struct watch *watch, uint32_t events)
  */
 
 struct publisher *publisher_create(int loop, const struct address *redis, const char *channel_prefix,
-                                   size_t channels, const struct payload_form *form)
+                                   size_t channels, bool to_streams, const struct payload_form *form)
 {
     struct publisher *publisher = calloc(1, sizeof *publisher);
     if (!publisher)
@@ -175,6 +184,7 @@ struct publisher *publisher_create(int loop, const struct address *redis, const 
     publisher->loop = loop;
     publisher->channel_prefix = channel_prefix;
     publisher->channels = channels;
+    publisher->to_streams = to_streams;
     publisher->form = form;
     publisher->socket_watch.ready = socket_ready;
     publisher->timer_watch.ready = timer_ready;

@@ -1,6 +1,8 @@
 /*
  * Publishes numbered messages to Redis at a given rate, pipelined on one connection, in turn over all
- * channels: message m is number m / channels of channel m modulo channels.
+ * channels: message m is number m / channels of channel m modulo channels. Channels may be streams: then a
+ * message is an entry whose only field is PUBLISHER_FIELD, and its event is PUBLISHER_ENTRY_HEAD, the
+ * message, `}`.
  */
 #pragma once
 
@@ -10,6 +12,9 @@
 
 #include "address.h"
 #include "payload.h"
+
+#define PUBLISHER_FIELD "m"
+#define PUBLISHER_ENTRY_HEAD "{\"" PUBLISHER_FIELD "\":"
 
 struct publisher_counts {
     uint64_t published; /* handed to Redis */
@@ -24,7 +29,7 @@ struct publisher;
 
 /* NULL with errno. Borrows its arguments. */
 struct publisher *publisher_create(int loop, const struct address *redis, const char *channel_prefix,
-                                   size_t channels, const struct payload_form *form);
+                                   size_t channels, bool to_streams, const struct payload_form *form);
 void publisher_destroy(struct publisher *publisher);
 
 /* Publishes `count` more messages, `rate` a second; 0: as fast as Redis takes them. */

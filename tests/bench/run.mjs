@@ -10,6 +10,7 @@ import { until } from '../support/wait.mjs';
 import { describeMachine, pickCores, pin, prefer, wrapped } from './machine.mjs';
 import { judge, markdown } from './report.mjs';
 import { scenarios } from './scenarios.mjs';
+import { streamScenarios } from './stream_scenarios.mjs';
 import { CLEAN_ENVIRONMENT, loadTargets } from './targets.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -86,10 +87,13 @@ async function withServer(target, place, core, use) {
   }
 }
 
-async function runLoad(target, options, { port, pid, redisSocket, build }, core) {
+/** How a load that is measured and one that is only there share a core: the first never waits for the second, nor for Redis. */
+const PRIORITIES = { first: ['chrt', '--fifo', '1'], last: ['chrt', '--idle', '0'], usual: [] };
+
+async function runLoad(target, { path = target.path, priority = 'usual', ...options }, { port, pid, redisSocket, build }, core) {
   const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const [program, ...words] = wrapped([`${build}/tests/bench/load`, '--server', `127.0.0.1:${port}`, '--redis', `unix:${redisSocket}`,
-    '--server-pid', String(pid), '--path', target.path, '--joined-by', target.joinedBy, '--time-limit-s', String(LOAD_SECONDS_MAX), ...flags], core);
+  const [program, ...words] = wrapped([...PRIORITIES[priority], `${build}/tests/bench/load`, '--server', `127.0.0.1:${port}`, '--redis', `unix:${redisSocket}`,
+    '--server-pid', String(pid), '--path', path, '--joined-by', target.joinedBy, '--time-limit-s', String(LOAD_SECONDS_MAX), ...flags], core);
   const load = startProcess(program, words);
   prefer(load.pid);
   const { code, signal } = await load.ends((LOAD_SECONDS_MAX + 5) * 1000);
@@ -98,7 +102,8 @@ async function runLoad(target, options, { port, pid, redisSocket, build }, core)
 }
 
 async function measure(scenario, target, place, cores) {
-  if (scenario.measure) return { main: await withServer(target, place, cores?.server, scenario.measure) };
+  const load = (server) => (options) => runLoad(target, options, server, cores?.load);
+  if (scenario.measure) return { main: await withServer(target, place, cores?.server, (server) => scenario.measure(server, load(server))) };
   const results = {};
   for (const [name, options] of Object.entries(scenario.runs))
     results[name] = await withServer(target, place, cores?.server, (server) => runLoad(target, options, server, cores?.load));
@@ -108,7 +113,7 @@ async function measure(scenario, target, place, cores) {
 async function main() {
   const options = readOptions();
   const targets = await loadTargets(options.build, options.targets).catch((problem) => fail(problem.message));
-  const chosen = scenarios(options).filter(({ id }) => !options.only || options.only.includes(id));
+  const chosen = [...scenarios(options), ...streamScenarios(options)].filter(({ id }) => !options.only || options.only.includes(id));
   if (chosen.length === 0) fail(`no such scenario: ${options.only}`);
   const cores = pickCores();
   const machine = { ...describeMachine(ROOT), pinned: Boolean(cores) };
