@@ -249,7 +249,7 @@ Test(publish_job, an_array_ends_when_all_have_ended)
     answer_error(&fixture, 0, "ERR no");
     cr_assert_eq(fixture.done_count, 1);
     cr_assert_eq(fixture.statuses[0], 503);
-    cr_assert_eq(fixture.statuses[1], 422);
+    cr_assert_eq(fixture.statuses[1], 400);
     cr_assert_eq(fixture.statuses[2], 0);
     tear_down(&fixture);
 }
@@ -266,7 +266,7 @@ Test(publish_job, nothing_to_send_ends_from_the_loop)
     start(&fixture, "[7]");
     event_base_loop(fixture.base, EVLOOP_NONBLOCK);
     cr_assert_eq(fixture.done_count, 2);
-    cr_assert_eq(fixture.statuses[0], 422);
+    cr_assert_eq(fixture.statuses[0], 400);
     tear_down(&fixture);
 }
 
