@@ -49,12 +49,12 @@ export function wrapped(command, core) {
   return ['setsid', 'setpriv', '--pdeathsig', 'KILL', 'prlimit', `--nofile=${hardDescriptorLimit()}`, ...pinned, ...command];
 }
 
-/** Lets a wrapped process go before whatever else the machine is doing, where this process may decide that (root may). */
-export async function prefer(pid) {
+/** Lets a wrapped process go before whatever else the machine is doing, where this process may decide that (root may), or behind it. */
+export async function prefer(pid, nice = -15) {
   const leadsItsSession = () => Number(text(`/proc/${pid}/stat`).split(') ')[1]?.split(' ')[3]) === pid;
   try {
     await until('a session of its own', leadsItsSession, 500);
-    writeFileSync(`/proc/${pid}/autogroup`, '-15');
+    writeFileSync(`/proc/${pid}/autogroup`, String(nice));
   } catch {
     // then it shares the machine like everybody
   }

@@ -95,7 +95,7 @@ async function runLoad(target, { path = target.path, priority = 'usual', ...opti
   const [program, ...words] = wrapped([...PRIORITIES[priority], `${build}/tests/bench/load`, '--server', `127.0.0.1:${port}`, '--redis', `unix:${redisSocket}`,
     '--server-pid', String(pid), '--path', path, '--joined-by', target.joinedBy, '--time-limit-s', String(LOAD_SECONDS_MAX), ...flags], core);
   const load = startProcess(program, words);
-  prefer(load.pid);
+  prefer(load.pid, priority === 'last' ? 19 : undefined);
   const { code, signal } = await load.ends((LOAD_SECONDS_MAX + 5) * 1000);
   if (code !== 0) throw new Error(`load ended with ${code ?? signal}: ${load.output.slice(-500).trim()}`);
   return JSON.parse(load.stdout);
