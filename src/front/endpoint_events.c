@@ -86,7 +86,7 @@ static bool choose_format(struct exchange *exchange, const struct topic_name *to
 
 /*
  * KEYS: streams. ARGV: how many entries. Answers for each the id of the oldest of its last entries; empty
- * where there is none, or no stream.
+ * where there is none, or no stream: then everything is wanted that comes.
  */
 static const char last_entries_script[] =
     "local ids = {}\n"
@@ -118,9 +118,9 @@ static void on_last_entries(void *context, enum commands_status status, const st
         if (topic->kind != TOPIC_STREAM)
             continue;
         struct reply id = reply_element(reply, at++);
-        topic->placed = topic->proved =
-            id.kind == REPLY_TEXT && entry_id_parse(id.text, id.text_length, &topic->position);
-        topic->position = entry_id_before(topic->position);
+        topic->placed = topic->proved = true;
+        if (id.kind == REPLY_TEXT && entry_id_parse(id.text, id.text_length, &topic->position))
+            topic->position = entry_id_before(topic->position);
     }
     if (exchange && status == COMMANDS_OK)
         stream_open(exchange, &start->stream);

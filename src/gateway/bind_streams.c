@@ -77,21 +77,27 @@ struct tail_events gateway_tail_events(struct gateway *gateway)
 
 /*
  * KEYS: the stream. ARGV: first id, most entries, most bytes. Answers {XINFO STREAM, entries, 1 if there is
- * more}, all of one moment.
+ * more}, all of one moment. Entries may be large: of the first and the last one only the id is kept, and the
+ * first steps are small.
  */
 static const char page_script[] = "local info = redis.pcall('XINFO', 'STREAM', KEYS[1])\n"
                                   "if info.err then return info end\n"
+                                  "for i = 2, #info, 2 do\n"
+                                  "  if type(info[i]) == 'table' then info[i] = {info[i][1]} end\n"
+                                  "end\n"
                                   "local entries, bytes, from, left = {}, 0, ARGV[1], tonumber(ARGV[2])\n"
+                                  "local bytes_max, step = tonumber(ARGV[3]), 16\n"
                                   "while left > 0 do\n"
-                                  "  local step = math.min(left, 64)\n"
+                                  "  step = math.min(left, step)\n"
                                   "  local part = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', step)\n"
                                   "  for _, entry in ipairs(part) do\n"
                                   "    for _, text in ipairs(entry[2]) do bytes = bytes + #text end\n"
                                   "    entries[#entries + 1] = entry\n"
-                                  "    if bytes > tonumber(ARGV[3]) then return {info, entries, 1} end\n"
+                                  "    if bytes > bytes_max then return {info, entries, 1} end\n"
                                   "  end\n"
                                   "  if #part < step then return {info, entries, 0} end\n"
                                   "  left = left - step\n"
+                                  "  step = step * 2\n"
                                   "  from = '(' .. part[#part][1]\n"
                                   "end\n"
                                   "return {info, entries, 1}\n";
