@@ -13,7 +13,7 @@ struct waiter {
 
 /* A page that is kept, or on its way while somebody waits for it. */
 struct entry {
-    struct list node; /* oldest first */
+    struct list node; /* in the history's list of loading or of kept pages */
     struct history_page page;
     bool is_loading;
     bool failed; /* memory was short while it came */
@@ -27,7 +27,8 @@ struct entry {
 
 struct history {
     struct history_source source;
-    struct list entries;
+    struct list loading; /* few: each entry that comes is looked for here */
+    struct list kept;    /* oldest first */
     size_t bytes;
     uint64_t next_token;
 };
@@ -38,7 +39,8 @@ struct history *history_create(const struct history_source *source)
     if (!history)
         return NULL;
     history->source = *source;
-    list_init(&history->entries);
+    list_init(&history->loading);
+    list_init(&history->kept);
     return history;
 }
 
@@ -66,7 +68,7 @@ void history_destroy(struct history *history)
     if (!history)
         return;
     struct list *node;
-    while ((node = list_first(&history->entries)) != NULL)
+    while ((node = list_first(&history->loading)) != NULL || (node = list_first(&history->kept)) != NULL)
         entry_destroy(history, LIST_OWNER(node, struct entry, node));
     free(history);
 }
@@ -96,10 +98,10 @@ static bool page_serves(const struct entry *entry, const char *stream, size_t le
     return entry_id_compare(entry->page.after, after) <= 0 && entry_id_compare(after, entry->page.end) < 0;
 }
 
-static struct entry *find_page(struct history *history, const char *stream, size_t length,
+static struct entry *find_page(const struct list *list, const char *stream, size_t length,
                                struct entry_id after)
 {
-    for (struct list *node = history->entries.next; node != &history->entries; node = node->next) {
+    for (struct list *node = list->next; node != list; node = node->next) {
         struct entry *entry = LIST_OWNER(node, struct entry, node);
         if (page_serves(entry, stream, length, after))
             return entry;
@@ -120,7 +122,7 @@ static struct entry *start_load(struct history *history, const char *stream, siz
     entry->stream_length = length;
     memcpy(entry->stream, stream, length);
     list_init(&entry->waiters);
-    list_append(&history->entries, &entry->node);
+    list_append(&history->loading, &entry->node);
     if (!history->source.read(history->source.context, stream, length, after, HISTORY_PAGE_ENTRIES,
                               entry->token)) {
         entry_destroy(history, entry);
@@ -133,11 +135,12 @@ bool history_read(struct history *history, const char *stream, size_t length, st
                   uint64_t now_ms, history_ready *ready, void *context)
 {
     history_sweep(history, now_ms);
-    struct entry *entry = find_page(history, stream, length, after);
-    if (entry && !entry->is_loading) {
+    struct entry *entry = find_page(&history->kept, stream, length, after);
+    if (entry) {
         ready(context, HISTORY_OK, &entry->page);
         return true;
     }
+    entry = find_page(&history->loading, stream, length, after);
     struct waiter *waiter = calloc(1, sizeof(*waiter));
     if (waiter && !entry)
         entry = start_load(history, stream, length, after);
@@ -153,7 +156,7 @@ bool history_read(struct history *history, const char *stream, size_t length, st
 
 void history_cancel(struct history *history, void *context)
 {
-    for (struct list *at = history->entries.next; at != &history->entries; at = at->next) {
+    for (struct list *at = history->loading.next; at != &history->loading; at = at->next) {
         struct entry *entry = LIST_OWNER(at, struct entry, node);
         struct list *node = entry->waiters.next;
         while (node != &entry->waiters) {
@@ -169,9 +172,9 @@ void history_cancel(struct history *history, void *context)
 
 static struct entry *find_load(struct history *history, uint64_t token)
 {
-    for (struct list *node = history->entries.next; node != &history->entries; node = node->next) {
+    for (struct list *node = history->loading.next; node != &history->loading; node = node->next) {
         struct entry *entry = LIST_OWNER(node, struct entry, node);
-        if (entry->is_loading && entry->token == token)
+        if (entry->token == token)
             return entry;
     }
     return NULL;
@@ -236,19 +239,17 @@ void history_loaded(struct history *history, uint64_t token, enum history_status
     list_remove(&entry->node);
     entry->is_loading = false;
     answer(entry, status);
-    list_append(&history->entries, &entry->node);
+    list_append(&history->kept, &entry->node);
     if (status != HISTORY_OK || entry->page.count == 0)
         entry_destroy(history, entry);
 }
 
 void history_sweep(struct history *history, uint64_t now_ms)
 {
-    struct list *node = history->entries.next;
-    while (node != &history->entries) {
+    struct list *node = history->kept.next;
+    while (node != &history->kept) {
         struct entry *entry = LIST_OWNER(node, struct entry, node);
         node = node->next;
-        if (entry->is_loading)
-            continue;
         if (now_ms - entry->loaded_ms >= HISTORY_KEPT_MS || history->bytes > HISTORY_BYTES_MAX)
             entry_destroy(history, entry);
     }
