@@ -61,7 +61,8 @@ describe('the request gate', () => {
     'a NUL in a header name': [get('/healthz', 'X\0-Odd: b\r\n'), [400]],
     'a bare CR in a header': [get('/healthz', 'X-Odd: a\rb\r\n'), [400]],
     'a header name that is no token': [get('/healthz', 'X(Odd): b\r\n'), [400]],
-    'a folded header': [get('/healthz', 'X-Odd: a\r\n b\r\n'), [400]],
+    // RFC 9112, 5.2: refused, or unfolded as libmicrohttpd 1.0 does it.
+    'a folded header': [get('/healthz', 'X-Odd: a\r\n b\r\n'), [200, 400]],
     '%00 in the path': [get('/batches/a%00b'), [400]],
     'a body with GET': [get('/healthz', 'Content-Length: 65537\r\n'), [400, 413]],
   };

@@ -28,7 +28,8 @@ static void on_refused(void *context, const char *stream, size_t length, const c
 {
     struct reader *reader = context;
     reader->refused++;
-    buffer_printf(&reader->story, "refused %.*s %.9s, ", (int)length, stream, problem);
+    buffer_printf(&reader->story, "refused %.*s %.*s, ", (int)length, stream, (int)strcspn(problem, " "),
+                  problem);
 }
 
 static void on_entry(void *context, const char *stream, size_t length, struct entry_id id,

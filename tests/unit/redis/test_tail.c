@@ -125,7 +125,7 @@ Test(tail, refuses_what_cannot_be_read)
     reader_expect(&reader, "refused string WRONGTYPE, refused string WRONGTYPE, ");
     private_redis_command(&redis, "ACL SETUSER default resetkeys ~allowed*");
     reader_watch(&reader, "secret");
-    reader_expect(&reader, "refused secret NOPERM th, ");
+    reader_expect(&reader, "refused secret NOPERM, ");
     reader_watch(&reader, "allowed");
     reader_expect(&reader, "watched allowed 0-0, ");
     private_redis_command(&redis, "XADD allowed 1-1 a b");

@@ -299,10 +299,10 @@ Test(tail_loss, of_the_right_to_read)
     reader_watch_now(&scene.reader, "t");
     private_redis_command(&scene.redis, "ACL SETUSER default resetkeys ~t");
     private_redis_command(&scene.redis, "XADD t 1-0 a b");
-    cr_assert(reader_await(&scene.reader, "refused s NOPERM th, ", 5000));
+    cr_assert(reader_await(&scene.reader, "refused s NOPERM, ", 5000));
     cr_assert(reader_await(&scene.reader, "entry t 1-0, ", 5000));
     private_redis_command(&scene.redis, "ACL SETUSER default -xread");
-    cr_assert(reader_await(&scene.reader, "refused t NOPERM th, ", 5000));
+    cr_assert(reader_await(&scene.reader, "refused t NOPERM, ", 5000));
     scene.reader.refused = 0;
     close_scene(&scene);
 }
