@@ -103,23 +103,6 @@ static bool frame_for_several(struct hub *hub, struct topic *topic, const struct
     return true;
 }
 
-/* Viewers whose snapshot this message repeats are spared it; the others belong to the many from now on. */
-static void admit_joined(struct hub *hub, struct topic *topic, const struct message *message)
-{
-    struct members *joined = &topic->members[MEMBERS_JOINED];
-    if (joined->count == 0)
-        return;
-    hub_flush_topic(hub, topic); /* what the turn has so far is older than their snapshots */
-    uint64_t etag = snapshot_etag(message_payload(message), message->payload_length);
-    for (uint32_t i = joined->count; i-- > 0;) {
-        struct membership *membership = joined->items[i];
-        if (membership->subscriber->snapshot_etag == etag)
-            membership->subscriber->snapshot_etag = 0;
-        else if (!topic_move(membership, MEMBERS_SINGLE + STREAM_BATCH))
-            hub_let_go(hub, membership->subscriber);
-    }
-}
-
 static bool frame_for_members(struct hub *hub, struct topic *topic, const struct message *message)
 {
     for (unsigned format = 0; format < STREAM_FORMATS; format++) {
@@ -185,7 +168,7 @@ void hub_message(struct hub *hub, enum topic_kind kind, const char *topic_name, 
         again ? hub->publish : new_publish(hub, channel, channel_length, payload, payload_length);
     topic->last_sequence = hub->sequence;
     if (message && !hub->syncing)
-        admit_joined(hub, topic, message);
+        hub_admit_joined(hub, topic, message);
     if (!message || !frame_for_members(hub, topic, message)) {
         lose_members(hub, topic, hub->sequence);
         return;
@@ -238,6 +221,8 @@ void hub_invalidated(struct hub *hub, const char *id, size_t length)
 {
     end_publish(hub);
     snapshot_cache_invalidated(hub->cache, id, length, hub->sequence);
+    if (id)
+        hub_refresh_joined(hub, id, length);
 }
 
 /* --- from frames to sockets --- */

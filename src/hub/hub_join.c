@@ -242,7 +242,7 @@ bool hub_find_gap(struct subscriber *subscriber, enum gap_reason *ret_reason)
     return false;
 }
 
-/* A block with only an id: who is cut before the first entry comes back to this place. */
+/* A block with only an id: who is cut before the first event comes back to this place. */
 static void append_place(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
 {
     hub_append_id_line(hub, subscriber, hub->sequence, out);
@@ -260,7 +260,7 @@ static void join_plain(struct hub *hub, struct subscriber *subscriber)
         subscriber->sequence = hub->sequence;
     out.failed |= !collect_replay(subscriber, &replay);
     append_replay(hub, subscriber, &replay, gap, reason, &out);
-    if (subscriber->streams_tag != 0 && !gap && replay.count == 0)
+    if (!gap && replay.count == 0)
         append_place(hub, subscriber, &out);
     free(replay.messages);
     if (hub_send_built(hub, subscriber, &out))
@@ -284,29 +284,6 @@ static void join_with(struct hub *hub, struct subscriber *subscriber, struct buf
         hub_finish(hub, subscriber);
     else
         hub_go_live(hub, subscriber);
-}
-
-static bool is_newest_message(const struct topic *topic, const struct snapshot *snapshot)
-{
-    if (topic->ring.count == 0)
-        return false;
-    const struct message *newest = ring_get(&topic->ring, topic->ring.count - 1);
-    return newest->payload_length == snapshot->length &&
-           memcmp(message_payload(newest), snapshot->bytes, snapshot->length) == 0;
-}
-
-/*
- * A worker that SETs and then PUBLISHes the same may have been read between the two: its message would repeat
- * the snapshot. The viewer waits for its first message in a list of its own (hub_deliver.c: admit_joined).
- */
-static void watch_for_repetition(struct hub *hub, struct subscriber *subscriber,
-                                 const struct snapshot *snapshot)
-{
-    if (subscriber->state != SUBSCRIBER_LIVE || is_newest_message(subscriber->first.topic, snapshot))
-        return;
-    subscriber->snapshot_etag = snapshot->etag;
-    if (!topic_move(&subscriber->first, MEMBERS_JOINED))
-        hub_let_go(hub, subscriber);
 }
 
 /* The end of a batch ends its stream: what came behind belongs to another run. */
@@ -337,6 +314,41 @@ static bool replay_batch(struct hub *hub, struct subscriber *subscriber)
     return true;
 }
 
+/*
+ * Whether the state that was read has come by messages, too, since the subscriber asked: then each of them
+ * tells it better than the snapshot, which says only how they ended.
+ */
+static bool is_told_by_messages(const struct subscriber *subscriber, enum snapshot_status status,
+                                const struct snapshot *snapshot)
+{
+    const struct topic *topic = subscriber->first.topic;
+    const struct ring *ring = &topic->ring;
+    if (subscriber->join != JOIN_FRESH ||
+        (ring->floor > subscriber->sequence && ring->floor > topic->confirmed_sequence))
+        return false;
+    uint32_t begin = ring_after(ring, subscriber->sequence);
+    for (uint32_t i = ring->count; status == SNAPSHOT_FOUND && i > begin; i--) {
+        const struct message *message = ring_get(ring, i - 1);
+        if (message->kind != PAYLOAD_OPAQUE)
+            return message->payload_length == snapshot->length &&
+                   memcmp(message_payload(message), snapshot->bytes, snapshot->length) == 0;
+    }
+    return status == SNAPSHOT_ABSENT;
+}
+
+/* What is no JSON object is in no snapshot: what came of it while this one was read goes out before it. */
+static void append_opaque(struct hub *hub, const struct subscriber *subscriber, struct buffer *out)
+{
+    const struct ring *ring = &subscriber->first.topic->ring;
+    for (uint32_t i = ring_after(ring, subscriber->sequence); i < ring->count; i++) {
+        const struct message *message = ring_get(ring, i);
+        if (message->kind != PAYLOAD_OPAQUE)
+            continue;
+        frames_append_message(out, STREAM_BATCH, hub->epoch, message);
+        hub->metrics->sse_events++;
+    }
+}
+
 static void on_snapshot(void *context, enum snapshot_status status, const struct snapshot *snapshot)
 {
     struct subscriber *subscriber = context;
@@ -351,10 +363,13 @@ static void on_snapshot(void *context, enum snapshot_status status, const struct
     }
     /* What the turn has so far is older than the snapshot: out with it to the others first. */
     hub_flush_topic(hub, topic);
+    if (is_told_by_messages(subscriber, status, snapshot))
+        subscriber->join = JOIN_CAUGHT_UP;
     if (subscriber->join == JOIN_CAUGHT_UP && replay_batch(hub, subscriber))
         return;
     struct buffer out = { 0 };
     bool over = status == SNAPSHOT_FOUND && snapshot->kind == PAYLOAD_TERMINAL;
+    append_opaque(hub, subscriber, &out);
     if (subscriber->join != JOIN_CAUGHT_UP && status == SNAPSHOT_FOUND) {
         frames_append_progress(&out, hub->epoch, hub->sequence, snapshot->bytes, snapshot->length,
                                snapshot->kind);
@@ -363,8 +378,7 @@ static void on_snapshot(void *context, enum snapshot_status status, const struct
         frames_append_complete(&out, hub->epoch, subscriber->sequence, snapshot->bytes, snapshot->length);
     }
     join_with(hub, subscriber, &out, over);
-    if (status == SNAPSHOT_FOUND)
-        watch_for_repetition(hub, subscriber, snapshot);
+    hub_watch_joined(hub, subscriber, snapshot);
 }
 
 void hub_cancel_snapshot(struct hub *hub, struct subscriber *subscriber)

@@ -4,6 +4,7 @@
  *   hub.c          life of the hub and of subscribers: open, attach, close, reap
  *   hub_topics.c   topics: subscribed when first wanted, confirmed, lingering, gone
  *   hub_join.c     from WAITING to LIVE: replay from the rings, snapshot, gap
+ *   hub_joined.c   viewers of a batch between their snapshot and their first message
  *   hub_replay.c   before that, for streams: pages of their history
  *   hub_id.c       ids and gaps as each subscriber has them
  *   hub_deliver.c  from Redis to sockets: sequence, frame, send, slow clients
@@ -95,6 +96,15 @@ void hub_announce_gap(struct hub *hub, struct subscriber *subscriber, struct chu
 void hub_go_live(struct hub *hub, struct subscriber *subscriber);
 void hub_append_greeting(struct hub *hub, struct subscriber *subscriber, struct buffer *out);
 bool hub_send_built(struct hub *hub, struct subscriber *subscriber, struct buffer *out);
+
+/* hub_joined.c */
+/* A viewer is live with this snapshot (NULL: there was none). */
+void hub_watch_joined(struct hub *hub, struct subscriber *subscriber, const struct snapshot *snapshot);
+/* A message comes: viewers whose snapshot it repeats are spared it, the others belong to the many from now
+ * on. */
+void hub_admit_joined(struct hub *hub, struct topic *topic, const struct message *message);
+/* The batch's key has changed: those who have had no message yet are told what it says. */
+void hub_refresh_joined(struct hub *hub, const char *batch_id, size_t length);
 
 /* hub_replay.c */
 bool hub_streams_ready(struct hub *hub, struct subscriber *subscriber);

@@ -78,7 +78,7 @@ bool snapshot_cache_read(struct snapshot_cache *cache, const char *id, size_t id
     struct snapshot_entry *entry = snapshot_entry_find_or_add(cache, id, id_length);
     if (!entry)
         return false;
-    if (snapshot_state_serves(&entry->state, since_sequence, cache->feed_is_up, now_ms)) {
+    if (snapshot_load_known_serves(cache, entry, NULL, since_sequence, now_ms)) {
         give_hit(cache, entry, counted, now_ms, ready, context);
         return true;
     }

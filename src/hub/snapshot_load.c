@@ -156,6 +156,23 @@ static bool is_read_for(const struct snapshot_cache *cache, const struct snapsho
            (load->fence_sequence == waiter->since_sequence && load->fence_moment > waiter->moment);
 }
 
+/*
+ * Redis does not tell us of our own PUTs, which may have been executed, and published, before the reader's
+ * subscription: until they are answered, what is known may be older than what the reader has missed.
+ */
+bool snapshot_load_known_serves(const struct snapshot_cache *cache, const struct snapshot_entry *entry,
+                                const struct snapshot_load *ending, uint64_t since_sequence, uint64_t now_ms)
+{
+    bool is_stored_meanwhile = false;
+    for (const struct list *node = entry->loads.next; node != &entry->loads; node = node->next) {
+        const struct snapshot_load *load = LIST_OWNER(node, const struct snapshot_load, node);
+        is_stored_meanwhile = is_stored_meanwhile || (load != ending && load->purpose == LOAD_STORE);
+    }
+    if (since_sequence > 0 && is_stored_meanwhile)
+        return false;
+    return snapshot_state_serves(&entry->state, since_sequence, cache->feed_is_up, now_ms);
+}
+
 /* Answers those for whom the end of this load will do: with what is known, else with what it brought (NULL:
  * absent). */
 static void serve_waiters(struct snapshot_cache *cache, const struct snapshot_load *load,
@@ -172,7 +189,7 @@ static void serve_waiters(struct snapshot_cache *cache, const struct snapshot_lo
         struct snapshot_waiter *waiter = LIST_OWNER(node, struct snapshot_waiter, node);
         next = node->next;
         if (!is_read_for(cache, load, waiter) &&
-            !snapshot_state_serves(state, waiter->since_sequence, cache->feed_is_up, now_ms))
+            !snapshot_load_known_serves(cache, load->entry, load, waiter->since_sequence, now_ms))
             continue;
         snapshot_waiter_answer(cache, waiter, value ? SNAPSHOT_FOUND : SNAPSHOT_ABSENT, value, age_ms);
         is_served = true;

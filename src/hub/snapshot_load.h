@@ -46,6 +46,11 @@ bool snapshot_load_store(struct snapshot_cache *cache, struct snapshot_entry *en
  * answered. */
 void snapshot_load_for_waiters(struct snapshot_cache *cache, struct snapshot_entry *entry);
 
+/* Whether what is known will do for a reader, `since_sequence` as for snapshot_cache_read(). `ending`: a load
+ * that is about to go; NULL for none. */
+bool snapshot_load_known_serves(const struct snapshot_cache *cache, const struct snapshot_entry *entry,
+                                const struct snapshot_load *ending, uint64_t since_sequence, uint64_t now_ms);
+
 /* Reads although nobody waits, so that Redis tells of the next change: it does so once for each time a key
  * was read. */
 void snapshot_load_for_tracking(struct snapshot_cache *cache, struct snapshot_entry *entry);

@@ -20,7 +20,9 @@ enum keepalive_action keepalive_check(const struct keepalive *keepalive, uint64_
     if (!keepalive->is_pong_due) {
         bool is_idle = waited_ms >= keepalive->ping_after_ms && !keepalive->is_ping_refused;
         if (is_idle)
-            *ret_wait_ms = keepalive->ping_timeout_ms;
+            /* Not only when the PONG is overdue: it may come, and the link fall silent right behind it. */
+            *ret_wait_ms = keepalive->ping_after_ms < keepalive->ping_timeout_ms ? keepalive->ping_after_ms
+                                                                                 : keepalive->ping_timeout_ms;
         else if (waited_ms < keepalive->ping_after_ms)
             *ret_wait_ms = keepalive->ping_after_ms - waited_ms;
         else

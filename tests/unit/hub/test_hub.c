@@ -159,6 +159,23 @@ Test(hub, comes_back_and_gets_what_it_missed)
     client_close(again);
 }
 
+Test(hub, client_that_is_cut_before_its_first_event_misses_nothing)
+{
+    struct client *first = open_plain("news");
+    fixture_confirm(&fixture, "news");
+    uint64_t sequence = client_sequence(first);
+    client_close(first);
+    fixture_turn(&fixture);
+    fixture_say(&fixture, "news", "one");
+    hub_turn_end(fixture.hub);
+    struct topic_name topic = CHANNEL("news");
+    struct stream_request request = request_again(&fixture, request_of(STREAM_RAW, &topic, 1), sequence);
+    struct client *again = client_open(&fixture, &request, 0);
+    cr_expect_eq(client_count(again, "data: one"), 1u);
+    cr_expect_eq(client_count(again, "gap"), 0u);
+    client_close(again);
+}
+
 Test(hub, coming_back_after_the_subscription_went_is_a_gap)
 {
     struct client *first = open_plain("news");

@@ -115,6 +115,37 @@ Test(hub_batch, message_that_repeats_the_snapshot_is_not_sent_again)
     client_close(client);
 }
 
+Test(hub_batch, read_between_publish_and_set_is_told_of_the_set)
+{
+    fixture.stored = RUNNING(30);
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42"); /* COMPLETED was published right before */
+    fixture_answer(&fixture);
+    cr_expect_eq(client_count(client, RUNNING(30)), 1u);
+    fixture.stored = COMPLETED;
+    hub_invalidated(fixture.hub, "42", 2);
+    fixture_answer(&fixture);
+    cr_expect(client_saw_in_order(client, "event: progress\ndata: " COMPLETED,
+                                  "event: complete\ndata: " COMPLETED));
+    cr_expect(client->ended);
+    client_close(client);
+}
+
+Test(hub_batch, set_that_follows_no_message_is_told_once)
+{
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture); /* nothing is there */
+    fixture.stored = RUNNING(1);
+    hub_invalidated(fixture.hub, "42", 2);
+    fixture_answer(&fixture);
+    say(RUNNING(1)); /* the worker's PUBLISH behind its SET */
+    say(RUNNING(2));
+    cr_expect_eq(client_count(client, RUNNING(1)), 1u);
+    cr_expect_eq(client_count(client, RUNNING(2)), 1u);
+    client_close(client);
+}
+
 Test(hub_batch, later_viewers_join_from_memory)
 {
     fixture.stored = RUNNING(10);

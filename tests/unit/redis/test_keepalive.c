@@ -34,7 +34,7 @@ Test(keepalive, pings_after_silence_and_gives_up_after_more)
     cr_assert_eq(keepalive_check(&keepalive, START + 4999, &wait), KEEPALIVE_WAIT);
     cr_assert_eq(wait, 1);
     cr_assert_eq(keepalive_check(&keepalive, START + 5000, &wait), KEEPALIVE_PING);
-    cr_assert_eq(wait, 10000);
+    cr_assert_eq(wait, 5000, "the link may fall silent right behind its PONG");
     keepalive_ping_sent(&keepalive, START + 5000);
     cr_assert_eq(keepalive_check(&keepalive, START + 14999, &wait), KEEPALIVE_WAIT);
     cr_assert_eq(wait, 1);
