@@ -3,8 +3,10 @@
  *
  *   hub.c          life of the hub and of subscribers: open, attach, close, reap
  *   hub_topics.c   topics: subscribed when first wanted, confirmed, lingering, gone
- *   hub_join.c     from WAITING to LIVE: replay from the rings, snapshot, gap
+ *   hub_join.c     from WAITING to LIVE: greeting, gap, replay
+ *   hub_join_batch.c  the same for viewers of batches: snapshot, complete
  *   hub_joined.c   viewers of a batch between their snapshot and their first message
+ *   hub_rings.c    what the rings still have of what was missed
  *   hub_replay.c   before that, for streams: pages of their history
  *   hub_id.c       ids and gaps as each subscriber has them
  *   hub_deliver.c  from Redis to sockets: sequence, frame, send, slow clients
@@ -88,7 +90,6 @@ void hub_try_join(struct hub *hub, struct subscriber *subscriber);
 void hub_join_waiting(struct hub *hub); /* tries all who wait */
 void hub_join_waiting_in(struct hub *hub, uint64_t wait_ms);
 bool hub_find_gap(struct subscriber *subscriber, enum gap_reason *ret_reason);
-bool hub_rings_cover(struct subscriber *subscriber, enum gap_reason *ret_reason);
 void hub_greet(struct hub *hub, struct subscriber *subscriber);
 void hub_cancel_snapshot(struct hub *hub, struct subscriber *subscriber);
 void hub_announce_gap(struct hub *hub, struct subscriber *subscriber, struct chunk *gap);
@@ -96,6 +97,22 @@ void hub_announce_gap(struct hub *hub, struct subscriber *subscriber, struct chu
 void hub_go_live(struct hub *hub, struct subscriber *subscriber);
 void hub_append_greeting(struct hub *hub, struct subscriber *subscriber, struct buffer *out);
 bool hub_send_built(struct hub *hub, struct subscriber *subscriber, struct buffer *out);
+
+/* hub_join_batch.c */
+void hub_join_batch(struct hub *hub, struct subscriber *subscriber);
+
+/* hub_rings.c */
+struct replay {
+    const struct message **messages; /* in sequence, each once */
+    size_t count;
+};
+/* Collects what all the subscriber's rings hold for it; the caller frees replay.messages. False when memory
+ * is short. */
+bool hub_collect_replay(struct subscriber *subscriber, struct replay *ret_replay);
+/* Appends the replay; the gap first, if there is one. */
+void hub_append_replay(struct hub *hub, struct subscriber *subscriber, const struct replay *replay, bool gap,
+                       enum gap_reason reason, struct buffer *out);
+bool hub_rings_cover(struct subscriber *subscriber, enum gap_reason *ret_reason);
 
 /* hub_joined.c */
 /* A viewer is live with this snapshot (NULL: there was none). */

@@ -228,6 +228,7 @@ void hub_watched(struct hub *hub, const char *stream, size_t length, struct entr
     if (!topic || topic->state != TOPIC_SUBSCRIBING)
         return;
     topic->state = TOPIC_CONFIRMED;
+    ring_clear(&topic->ring, hub->sequence, GAP_TRIMMED); /* of a key that was refused before */
     topic->last_entry = last;
     topic->ring.floor_entry = last;
     join_members(hub, topic);
