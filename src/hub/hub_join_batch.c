@@ -54,6 +54,28 @@ static bool replay_batch(struct hub *hub, struct subscriber *subscriber)
     return true;
 }
 
+/*
+ * Whether the state that was read has come by messages, too, since the subscriber asked: then each of them
+ * tells it better than the snapshot, which says only how they ended.
+ */
+static bool is_told_by_messages(const struct subscriber *subscriber, enum snapshot_status status,
+                                const struct snapshot *snapshot)
+{
+    const struct topic *topic = subscriber->first.topic;
+    const struct ring *ring = &topic->ring;
+    if (subscriber->join != JOIN_FRESH ||
+        (ring->floor > subscriber->sequence && ring->floor > topic->confirmed_sequence))
+        return false;
+    uint32_t begin = ring_after(ring, subscriber->sequence);
+    for (uint32_t i = ring->count; status == SNAPSHOT_FOUND && i > begin; i--) {
+        const struct message *message = ring_get(ring, i - 1);
+        if (message->kind != PAYLOAD_OPAQUE)
+            return message->payload_length == snapshot->length &&
+                   memcmp(message_payload(message), snapshot->bytes, snapshot->length) == 0;
+    }
+    return status == SNAPSHOT_ABSENT;
+}
+
 /* What is no JSON object is in no snapshot: what came of it while this one was read goes out before it. */
 static void append_opaque(struct hub *hub, const struct subscriber *subscriber, struct buffer *out)
 {
@@ -81,6 +103,8 @@ static void on_snapshot(void *context, enum snapshot_status status, const struct
     }
     /* What the turn has so far is older than the snapshot: out with it to the others first. */
     hub_flush_topic(hub, topic);
+    if (is_told_by_messages(subscriber, status, snapshot))
+        subscriber->join = JOIN_CAUGHT_UP;
     if (subscriber->join == JOIN_CAUGHT_UP && replay_batch(hub, subscriber))
         return;
     struct buffer out = { 0 };
