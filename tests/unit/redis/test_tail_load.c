@@ -220,7 +220,7 @@ Test(tail_load, an_entry_that_fits_into_no_reply)
     reader_watch_now(&reader, "s2");
     add_large(&redis, 1, 1, 2000000);
     add_entries(&redis, "s1", 1, 2, 0);
-    cr_assert(reader_await(&reader, "refused s0 an entry ", 20000));
+    cr_assert(reader_await(&reader, "refused s0 an, ", 20000));
     cr_assert(reader_await(&reader, "entry s1 1-0, entry s1 2-0, ", 20000));
     add_entries(&redis, "s2", 1, 1, 0);
     cr_assert(reader_await(&reader, "entry s2 1-0, ", 5000));
