@@ -24,12 +24,13 @@ static void beat(struct hub *hub, struct subscriber *subscriber)
         }
         return;
     }
+    if (quiet_ms + heartbeat_tick_ms(hub) < hub->options.heartbeat_ms)
+        return;
+    /* Redis has not confirmed its topics for a whole period: it is told of the gap when it does. */
     if (!subscriber->greeted) {
         hub_greet(hub, subscriber);
         return;
     }
-    if (quiet_ms + heartbeat_tick_ms(hub) < hub->options.heartbeat_ms)
-        return;
     hub->metrics->sse_heartbeats++;
     enum delivery_result result =
         subscriber_send_bytes(subscriber, &hub->delivery, SSE_HEARTBEAT, strlen(SSE_HEARTBEAT));

@@ -443,6 +443,25 @@ Test(hub, draining_lets_everybody_go_with_a_retry)
     }
 }
 
+Test(hub, newcomer_is_not_greeted_by_the_next_heartbeat)
+{
+    struct hub_options options = fixture_options();
+    options.heartbeat_ms = 800;
+    hub_set_options(fixture.hub, &options);
+    struct client *clients[20];
+    for (size_t i = 0; i < 20; i++)
+        clients[i] = open_plain("news");
+    uint64_t until = clock_now_ms() + 300;
+    while (clock_now_ms() < until)
+        event_base_loop(fixture.base, EVLOOP_ONCE);
+    fixture_confirm(&fixture, "news");
+    for (size_t i = 0; i < 20; i++) {
+        cr_expect_eq(client_count(clients[i], "retry: "), 1u);
+        cr_expect_eq(client_count(clients[i], "gap"), 0u, "a confirmation that takes a moment is no gap");
+        client_close(clients[i]);
+    }
+}
+
 Test(hub, heartbeats_only_for_the_quiet)
 {
     struct hub_options options = fixture_options();
