@@ -9,7 +9,7 @@
 #include "front/stream_start.h"
 
 #define TOPIC_NAME_MAX 512
-#define STREAMS_SINCE_MAX 60 /* a script takes so many keys */
+#define STREAMS_SINCE_MAX 60 /* that one script asks Redis for */
 
 static bool topic_kind_of(struct text name, enum topic_kind *ret_kind)
 {

@@ -15,6 +15,7 @@ enum field {
     FIELD_STREAM,
     FIELD_EVENT,
     FIELD_CRITICAL,
+    FIELD_NOMKSTREAM,
     FIELD_PAYLOAD,
     FIELD_ID,
     FIELD_MAXLEN,
@@ -25,10 +26,11 @@ static const struct {
     const char *name;
     enum field field;
 } field_names[] = {
-    { "channel", FIELD_CHANNEL }, { "stream", FIELD_STREAM },
-    { "event", FIELD_EVENT },     { "critical", FIELD_CRITICAL },
-    { "payload", FIELD_PAYLOAD }, { "data", FIELD_PAYLOAD },
-    { "id", FIELD_ID },           { "maxlen", FIELD_MAXLEN },
+    { "channel", FIELD_CHANNEL },       { "stream", FIELD_STREAM },
+    { "event", FIELD_EVENT },           { "critical", FIELD_CRITICAL },
+    { "nomkstream", FIELD_NOMKSTREAM }, { "payload", FIELD_PAYLOAD },
+    { "data", FIELD_PAYLOAD },          { "id", FIELD_ID },
+    { "maxlen", FIELD_MAXLEN },
 };
 
 static bool find_field(struct text name, enum field *ret_field, struct problem *ret_problem)
@@ -40,10 +42,10 @@ static bool find_field(struct text name, enum field *ret_field, struct problem *
         return true;
     }
     size_t shown = utf8_valid_prefix(name.bytes, name.length < 64 ? name.length : 64);
-    return problem_set(
-        ret_problem, 400,
-        "The field `%.*s` is unknown; known are channel, stream, event, critical, payload, id, maxlen.",
-        (int)shown, name.bytes);
+    return problem_set(ret_problem, 400,
+                       "The field `%.*s` is unknown; known are channel, stream, event, critical, payload, "
+                       "id, maxlen, nomkstream.",
+                       (int)shown, name.bytes);
 }
 
 /* --- the fields' values, the same whether they came as JSON or in a form
@@ -94,6 +96,7 @@ static bool set_text_field(struct publish_item *item, enum field field, struct t
     case FIELD_ID:
         return set_name(&item->id, "id", value, PUBLISH_ID_MAX, ret_problem);
     case FIELD_CRITICAL:
+    case FIELD_NOMKSTREAM:
     case FIELD_PAYLOAD:
     case FIELD_MAXLEN:
     case FIELDS:
@@ -117,6 +120,11 @@ static bool set_maxlen(struct publish_item *item, struct text digits, struct pro
     return true;
 }
 
+static bool *switch_of(struct publish_item *item, enum field field)
+{
+    return field == FIELD_CRITICAL ? &item->critical : &item->nomkstream;
+}
+
 static bool set_json_field(struct publish_item *item, enum field field, const char *name, struct text value,
                            struct problem *ret_problem)
 {
@@ -127,10 +135,10 @@ static bool set_json_field(struct publish_item *item, enum field field, const ch
     }
     if (kind == JSON_KIND_NULL)
         return true; /* as if it were not there */
-    if (field == FIELD_CRITICAL) {
-        item->critical = text_is(value, "true");
+    if (field == FIELD_CRITICAL || field == FIELD_NOMKSTREAM) {
+        *switch_of(item, field) = text_is(value, "true");
         return kind == JSON_KIND_BOOLEAN ||
-               problem_set(ret_problem, 400, "The field `critical` is not true or false.");
+               problem_set(ret_problem, 400, "The field `%s` is not true or false.", name);
     }
     if (field == FIELD_MAXLEN)
         return set_maxlen(item, value, ret_problem);
@@ -156,8 +164,10 @@ static bool set_form_field(struct publish_item *item, enum field field, struct t
             buffer_append_json_string(&item->payload, value.bytes, value.length);
         return !item->payload.failed || NO_MEMORY(ret_problem);
     case FIELD_CRITICAL:
-        return parse_switch(value.bytes, value.length, &item->critical) ||
-               problem_set(ret_problem, 400, "The field `critical` is not true or false.");
+    case FIELD_NOMKSTREAM:
+        return parse_switch(value.bytes, value.length, switch_of(item, field)) ||
+               problem_set(ret_problem, 400, "The field `%s` is not true or false.",
+                           field == FIELD_CRITICAL ? "critical" : "nomkstream");
     case FIELD_MAXLEN:
         return set_maxlen(item, value, ret_problem);
     case FIELD_CHANNEL:
@@ -240,6 +250,9 @@ static bool finish_item(struct publish_item *item, const struct publish_limits *
         return problem_set(ret_problem, 400, "The field `payload` is missing.");
     if (item->critical && !item->event.size)
         return problem_set(ret_problem, 422, "The field `critical` goes with `event`.");
+    if (item->nomkstream && !publish_item_is_durable(item))
+        return problem_set(ret_problem, 422,
+                           "The field `nomkstream` goes with `stream`, or with a critical event.");
     if (item->maxlen && !publish_item_is_durable(item))
         return problem_set(ret_problem, 422,
                            "The field `maxlen` goes with `stream`, or with a critical event.");

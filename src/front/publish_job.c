@@ -137,6 +137,8 @@ static void attempt_refused(struct attempt *attempt, const struct reply *reply)
     int length = (int)(reply->text_length < 160 ? reply->text_length : 160);
     if (reply_mentions(reply, "WRONGTYPE"))
         problem_set(problem, 422, "The key that `stream` names holds something else than a stream.");
+    else if (reply_mentions(reply, "NOSTREAM"))
+        problem_set(problem, 422, "There is no such stream, and `nomkstream` asks not to make it.");
     else if (reply_mentions(reply, "NOPERM") || reply_mentions(reply, "NOAUTH"))
         problem_set(problem, 503,
                     "Redis does not let the gateway publish there; its ACL user needs the right to: %.*s",

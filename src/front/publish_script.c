@@ -10,23 +10,28 @@
 
 /*
  * KEYS: the receipt; then the streams.
- * ARGV: window in ms, token, trim length, number of fields, that many names and values, then for each message
- * its channel, and what stands before and after the entry's id in it; the id is left out where `with id` is
- * 0. Answers {0, receivers, id} or, for a receipt that was there, {1, receipt}. A receipt is "<token>
- * <receivers> <id>".
+ * ARGV: window in ms, token, trim length, 1 to refuse streams that are not there, number of fields, that many
+ * names and values, then for each message its channel, and what stands before and after the entry's id in it;
+ * the id is left out where `with id` is 0. Answers {0, receivers, id} or, for a receipt that was there, {1,
+ * receipt}. A receipt is "<token> <receivers> <id>".
  */
 static const char script[] =
     "local receipt = redis.pcall('GET', KEYS[1])\n"
     "if type(receipt) == 'table' then return receipt end\n"
     "if receipt then return {1, receipt} end\n"
-    "local field_end = 4 + 2 * tonumber(ARGV[4])\n"
+    "local field_end = 5 + 2 * tonumber(ARGV[5])\n"
     "local ids = {}\n"
     "local function undo(problem)\n"
     "  for i = 2, #KEYS do if ids[i] then redis.pcall('XDEL', KEYS[i], ids[i]) end end\n"
     "  return problem\n"
     "end\n"
     "for i = 2, #KEYS do\n"
-    "  local id = redis.pcall('XADD', KEYS[i], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 5, field_end))\n"
+    "  local id\n"
+    "  if ARGV[4] == '1' and redis.call('EXISTS', KEYS[i]) == 0 then\n"
+    "    id = redis.error_reply('NOSTREAM there is no such stream')\n"
+    "  else\n"
+    "    id = redis.pcall('XADD', KEYS[i], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 6, field_end))\n"
+    "  end\n"
     "  if type(id) == 'table' then return undo(id) end\n"
     "  ids[i] = id\n"
     "end\n"
@@ -122,7 +127,7 @@ static bool run_script(struct commands *commands, const struct publish_item *ite
                        const struct script_texts *texts, struct text token, commands_done *done,
                        void *context)
 {
-    size_t count_max = 3 + 4 + 2 * item->field_count + 2 * 4;
+    size_t count_max = 3 + 5 + 2 * item->field_count + 2 * 4;
     struct arguments arguments = { .bytes = calloc(count_max, sizeof(char *)),
                                    .lengths = calloc(count_max, sizeof(size_t)) };
     bool sent = false;
@@ -137,6 +142,7 @@ static bool run_script(struct commands *commands, const struct publish_item *ite
         add_text(&arguments, texts->window);
         add(&arguments, token.bytes, token.length);
         add_text(&arguments, texts->maxlen);
+        add_text(&arguments, item->nomkstream ? "1" : "0");
         add_text(&arguments, texts->fields);
         for (size_t i = 0; i < item->field_count; i++) {
             add(&arguments, item->entry.data + item->fields[i].name_at, item->fields[i].name_length);

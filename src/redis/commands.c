@@ -11,7 +11,7 @@
 #include "redis/script_digest.h"
 
 #define FORMAT_BYTES_KEPT 65536
-#define SCRIPT_ARGUMENTS_MAX 64
+#define SCRIPT_ARGUMENTS_MAX 4096 /* half of what Lua's unpack() takes in Redis */
 
 enum request_kind { REQUEST_SINGLE, REQUEST_GROUP, REQUEST_SCRIPT, REQUEST_TRACKING };
 
@@ -192,13 +192,27 @@ static void append_script_call(struct buffer *out, const char *verb, const char 
 {
     char keys[16];
     snprintf(keys, sizeof(keys), "%d", key_count);
-    const char *arguments[3 + SCRIPT_ARGUMENTS_MAX] = { verb, script, keys };
-    size_t lengths[3 + SCRIPT_ARGUMENTS_MAX] = { strlen(verb), strlen(script), strlen(keys) };
+    size_t count = 3 + (size_t)tail->count;
+    const char **arguments = calloc(count, sizeof(char *));
+    size_t *lengths = calloc(count, sizeof(size_t));
+    out->failed |= !arguments || !lengths;
+    if (out->failed) {
+        free(arguments);
+        free(lengths);
+        return;
+    }
+    const char *const head[] = { verb, script, keys };
+    for (int i = 0; i < 3; i++) {
+        arguments[i] = head[i];
+        lengths[i] = strlen(head[i]);
+    }
     for (int i = 0; i < tail->count; i++) {
         arguments[3 + i] = tail->arguments[i];
         lengths[3 + i] = tail->lengths ? tail->lengths[i] : strlen(tail->arguments[i]);
     }
-    redis_request_append(out, 3 + tail->count, arguments, lengths);
+    redis_request_append(out, (int)count, arguments, lengths);
+    free(arguments);
+    free(lengths);
 }
 
 bool commands_run_script(struct commands *commands, const char *script, int key_count,

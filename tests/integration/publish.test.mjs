@@ -270,6 +270,26 @@ describe('publishing', () => {
     });
   });
 
+  test('an entry of very many fields arrives whole', async () => {
+    const payload = Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`field${i}`, `value ${i}`]));
+    const { status, text } = await gateway.request('POST', '/events/publish', { body: { stream: 'wide', payload } });
+    assert.equal(status, 200, text);
+    const [[, fields]] = await redis.command('XRANGE', 'wide', '-', '+');
+    assert.deepEqual(fields, Object.entries(payload).flat());
+  });
+
+  test('nomkstream refuses a stream that is not there, and only that', async () => {
+    const publish = (body) => gateway.request('POST', '/events/publish', { body });
+    const refused = await publish({ stream: 'not-there', nomkstream: true, payload: { a: 1 } });
+    assertProblem(refused, 422, /no such stream/);
+    assert.equal(await redis.command('EXISTS', 'not-there'), 0);
+    assert.equal((await publish({ stream: 'not-there', payload: { a: 1 } })).status, 200);
+    assert.equal((await publish({ stream: 'not-there', nomkstream: true, payload: { a: 2 } })).status, 200);
+    assert.equal(await redis.command('XLEN', 'not-there'), 2);
+    assertProblem(await publish({ channel: 'x', nomkstream: true, payload: 1 }), 422, /nomkstream/);
+    assertProblem(await publish({ stream: 'x', nomkstream: 'yes', payload: { a: 1 } }), 400, /nomkstream/);
+  });
+
   test('a large body within the limit is fine', async () => {
     const client = await listenTo('large');
     const text = 'x'.repeat(1000 * 1000);

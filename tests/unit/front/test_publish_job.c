@@ -142,7 +142,7 @@ Test(publish_job, a_stream_is_a_script_with_a_token_as_its_key)
     const struct fake_request *request = &fixture.commands.requests[0];
     cr_assert(request->is_script);
     cr_assert_eq(request->key_count, 2);
-    CHECK_ARGUMENTS(request, NULL, "s", "60000", NULL, "100", "2", "a", "x", "b", "2", "c", "0",
+    CHECK_ARGUMENTS(request, NULL, "s", "60000", NULL, "100", "0", "2", "a", "x", "b", "2", "c", "0",
                     "{\"a\":\"x\",\"b\":2}", "");
     cr_assert_eq(strncmp(request->arguments[0], "sluice:idempotency:", 19), 0);
     cr_assert_str_eq(request->arguments[0] + 19, request->arguments[3]);
@@ -159,11 +159,11 @@ Test(publish_job, a_critical_event_carries_the_entrys_id)
     set_up(&fixture);
     start(&fixture, "{\"event\":\"e\",\"critical\":true,\"id\":\"k\",\"payload\":{\"a\":1}}");
     CHECK_ARGUMENTS(&fixture.commands.requests[0], "sluice:idempotency:k", "events:e", "600000", NULL, "100",
-                    "1", "a", "1", "live:e", "1", "{\"id\":\"", "\",\"a\":1}");
+                    "0", "1", "a", "1", "live:e", "1", "{\"id\":\"", "\",\"a\":1}");
     answer_published(&fixture, 0, 0, "1-0");
     start(&fixture, "{\"event\":\"e\",\"critical\":true,\"payload\":{\"id\":7}}");
-    CHECK_ARGUMENTS(&fixture.commands.requests[1], NULL, "events:e", "60000", NULL, "100", "1", "id", "7",
-                    "live:e", "1", "{\"entryId\":\"", "\",\"id\":7}");
+    CHECK_ARGUMENTS(&fixture.commands.requests[1], NULL, "events:e", "60000", NULL, "100", "0", "1", "id",
+                    "7", "live:e", "1", "{\"entryId\":\"", "\",\"id\":7}");
     answer_published(&fixture, 1, 0, "1-1");
     tear_down(&fixture);
 }
