@@ -92,9 +92,11 @@ bool hub_find_gap(struct subscriber *subscriber, enum gap_reason *ret_reason)
 {
     switch ((enum join_kind)subscriber->join) {
     case JOIN_FRESH:
-    case JOIN_AFTER_GAP:
     case JOIN_CAUGHT_UP:
         return false;
+    case JOIN_AFTER_GAP:
+        *ret_reason = GAP_TRIMMED;
+        return hub_rings_trimmed(subscriber);
     case JOIN_MISSED:
         *ret_reason = GAP_REDIS_RECONNECT;
         return true;

@@ -22,6 +22,17 @@ bool hub_rings_cover(struct subscriber *subscriber, enum gap_reason *ret_reason)
     return covered;
 }
 
+bool hub_rings_trimmed(struct subscriber *subscriber)
+{
+    for (size_t i = 0; i < subscriber->topic_count; i++) {
+        const struct topic *topic = subscriber_membership(subscriber, i)->topic;
+        if (topic->kind != TOPIC_STREAM && subscriber->sequence < topic->ring.floor &&
+            topic->ring.floor_reason == GAP_TRIMMED)
+            return true;
+    }
+    return false;
+}
+
 static int compare_sequence(const void *left, const void *right)
 {
     const struct message *a = *(const struct message *const *)left;

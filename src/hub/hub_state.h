@@ -113,6 +113,8 @@ bool hub_collect_replay(struct subscriber *subscriber, struct replay *ret_replay
 void hub_append_replay(struct hub *hub, struct subscriber *subscriber, const struct replay *replay, bool gap,
                        enum gap_reason reason, struct buffer *out);
 bool hub_rings_cover(struct subscriber *subscriber, enum gap_reason *ret_reason);
+/* True when a ring has dropped what the subscriber, told of a loss already, has not had since. */
+bool hub_rings_trimmed(struct subscriber *subscriber);
 
 /* hub_joined.c */
 /* A viewer is live with this snapshot (NULL: there was none). */

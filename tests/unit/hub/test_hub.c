@@ -310,6 +310,26 @@ Test(hub, lost_redis_is_a_gap_and_then_live_again)
     client_close(single);
 }
 
+Test(hub, what_the_ring_drops_while_all_is_subscribed_again_is_told)
+{
+    struct topic_name topics[] = { CHANNEL("a"), CHANNEL("b") };
+    struct stream_request request = request_of(STREAM_ENVELOPE, topics, 2);
+    struct client *several = client_open(&fixture, &request, 0);
+    fixture_confirm(&fixture, "a");
+    fixture_confirm(&fixture, "b");
+    hub_feed_down(fixture.hub);
+    hub_feed_up(fixture.hub);
+    fixture_confirm(&fixture, "a");
+    for (int i = 0; i < 20; i++)
+        fixture_say(&fixture, "a", i < 19 ? "early" : "last");
+    fixture_confirm(&fixture, "b");
+    hub_turn_end(fixture.hub);
+    cr_expect(client_saw_in_order(several, "{\"reason\":\"redis-reconnect\"}", "{\"reason\":\"trimmed\"}"));
+    cr_expect(client_saw_in_order(several, "{\"reason\":\"trimmed\"}", "\"data\":\"early\""));
+    cr_expect_eq(client_count(several, "\"data\":"), 8u, "the ring holds 8");
+    client_close(several);
+}
+
 Test(hub, client_that_came_while_redis_was_away_is_told)
 {
     hub_feed_down(fixture.hub);
