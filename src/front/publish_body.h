@@ -36,7 +36,7 @@ struct publish_item {
     size_t field_count;
     uint64_t maxlen;
     bool critical;
-    bool nomkstream; /* refused where the stream does not exist */
+    bool nomkstream;        /* refused where the stream does not exist */
     struct problem problem; /* status 0: can be published */
 };
 
