@@ -38,6 +38,21 @@ const char *slow_action_name(enum slow_action action)
     return names[action];
 }
 
+const char *refusal_reason_name(enum refusal_reason reason)
+{
+    static const char *const names[REFUSAL_REASONS] = {
+        [REFUSAL_NO_CREDENTIAL] = "no-credential",
+        [REFUSAL_BAD_CREDENTIAL] = "bad-credential",
+        [REFUSAL_EXPIRED] = "expired",
+        [REFUSAL_NOT_GRANTED] = "not-granted",
+        [REFUSAL_FOREIGN_ORIGIN] = "foreign-origin",
+        [REFUSAL_BAD_TICKET] = "bad-ticket",
+        [REFUSAL_APPLICATION] = "application",
+        [REFUSAL_UNDECIDED] = "undecided",
+    };
+    return names[reason];
+}
+
 const char *route_label_name(enum route_label route)
 {
     static const char *const names[ROUTE_LABELS] = {
@@ -54,6 +69,8 @@ const char *route_label_name(enum route_label route)
         [ROUTE_PAGE] = "/",
         [ROUTE_STREAMS] = "/streams",
         [ROUTE_STREAM] = "/streams/{name}",
+        [ROUTE_TICKETS] = "/tickets",
+        [ROUTE_SUBSCRIBERS] = "/subscribers",
         [ROUTE_OTHER] = "other",
     };
     return names[route];

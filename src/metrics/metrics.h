@@ -23,6 +23,20 @@ const char *gap_reason_name(enum gap_reason reason); /* "redis-reconnect", … a
 enum slow_action { SLOW_DISCONNECTED, SLOW_CONFLATED, SLOW_STALLED, SLOW_ACTIONS };
 const char *slow_action_name(enum slow_action action);
 
+/* Why a request or a stream was refused. */
+enum refusal_reason {
+    REFUSAL_NO_CREDENTIAL,
+    REFUSAL_BAD_CREDENTIAL, /* forged, malformed, of nobody we know */
+    REFUSAL_EXPIRED,        /* over, or not valid yet */
+    REFUSAL_NOT_GRANTED,
+    REFUSAL_FOREIGN_ORIGIN, /* a cookie from a page that may not use it */
+    REFUSAL_BAD_TICKET,     /* spent, late or never given out */
+    REFUSAL_APPLICATION,    /* the application was asked and said no */
+    REFUSAL_UNDECIDED,      /* who could have decided did not answer */
+    REFUSAL_REASONS,
+};
+const char *refusal_reason_name(enum refusal_reason reason); /* "no-credential", … */
+
 /* The routes that requests are counted under; ROUTE_OTHER is everything unknown, so labels stay few. */
 enum route_label {
     ROUTE_EVENTS_PUBLISH,
@@ -38,6 +52,8 @@ enum route_label {
     ROUTE_PAGE,
     ROUTE_STREAMS,
     ROUTE_STREAM,
+    ROUTE_TICKETS,
+    ROUTE_SUBSCRIBERS,
     ROUTE_OTHER,
     ROUTE_LABELS,
 };
@@ -80,6 +96,17 @@ struct metrics {
     uint64_t group_nacks;        /* entries given back */
     uint64_t group_claims;       /* entries taken over from another consumer */
     uint64_t group_dead_letters; /* entries given up */
+    /* access */
+    uint64_t access_refused[REFUSAL_REASONS];
+    uint64_t audit_left_out; /* refusals that were counted but not logged one by one */
+    uint64_t admin_acts;
+    uint64_t tickets_issued;
+    uint64_t tickets_taken;
+    uint64_t tickets_refused;
+    uint64_t authorizer_asks;     /* questions put to the application */
+    uint64_t authorizer_hits;     /* answered from what it said before, or with somebody else's question */
+    uint64_t authorizer_failures; /* no answer, or one that is none */
+    uint64_t streams_revoked;     /* cut by an administrator */
     /* redis */
     bool redis_up; /* feed and commands are both ready */
     bool feed_up;

@@ -73,6 +73,13 @@ static void append_slow_clients(const struct figure *figure, const struct readin
                       reading->metrics->slow_clients[action]);
 }
 
+static void append_refusals(const struct figure *figure, const struct reading *reading, struct buffer *out)
+{
+    for (enum refusal_reason reason = 0; reason < REFUSAL_REASONS; reason++)
+        buffer_printf(out, "%s{reason=\"%s\"} %" PRIu64 "\n", figure->name, refusal_reason_name(reason),
+                      reading->metrics->access_refused[reason]);
+}
+
 /* Only the codes that were seen: 600 rows a route would help nobody. */
 static void append_requests(const struct figure *figure, const struct reading *reading, struct buffer *out)
 {
@@ -164,6 +171,18 @@ static const struct figure figures[] = {
     { "sluice_group_nacks_total", COUNTER, "Stream entries given back to be delivered again.", COUNT(group_nacks) },
     { "sluice_group_claims_total", COUNTER, "Pending stream entries taken over from another consumer.", COUNT(group_claims) },
     { "sluice_group_dead_letters_total", COUNTER, "Stream entries given up and put into a stream of dead letters.", COUNT(group_dead_letters) },
+
+    { "sluice_access_refused_total", COUNTER, "Requests and streams refused for want of a credential or a grant.", append_refusals, 0 },
+    { "sluice_audit_left_out_total", COUNTER, "Refusals counted but not logged one by one.", COUNT(audit_left_out) },
+    { "sluice_admin_acts_total", COUNTER, "Acts of administrators.", COUNT(admin_acts) },
+    { "sluice_tickets_issued_total", COUNTER, "One-time tickets given out.", COUNT(tickets_issued) },
+    { "sluice_tickets_taken_total", COUNTER, "Tickets that opened a stream.", COUNT(tickets_taken) },
+    { "sluice_tickets_refused_total", COUNTER, "Tickets that were spent, late, or never given out.", COUNT(tickets_refused) },
+    { "sluice_authorizer_asks_total", COUNTER, "Questions put to the application.", COUNT(authorizer_asks) },
+    { "sluice_authorizer_hits_total", COUNTER, "Questions answered by what the application said before, or is being asked already.", COUNT(authorizer_hits) },
+    { "sluice_authorizer_failures_total", COUNTER, "Questions that the application did not answer with yes or no.", COUNT(authorizer_failures) },
+    { "sluice_streams_revoked_total", COUNTER, "Event streams cut by an administrator.", COUNT(streams_revoked) },
+
     { "sluice_redis_up", GAUGE, "1 while Redis can be read and written.", FLAG(redis_up) },
     { "sluice_redis_feed_up", GAUGE, "1 while the subscribing connection is ready.", FLAG(feed_up) },
     { "sluice_redis_commands_up", GAUGE, "1 while the command connection is ready.", FLAG(commands_up) },
@@ -307,6 +326,23 @@ static void json_publish(const struct metrics *metrics, struct buffer *out)
     json_close(out);
 }
 
+static void json_access(const struct metrics *metrics, struct buffer *out)
+{
+    json_open(out, "access");
+    json_open(out, "refused");
+    for (enum refusal_reason reason = 0; reason < REFUSAL_REASONS; reason++)
+        json_count(out, refusal_reason_name(reason), metrics->access_refused[reason]);
+    json_close(out);
+    json_count(out, "ticketsIssued", metrics->tickets_issued);
+    json_count(out, "ticketsTaken", metrics->tickets_taken);
+    json_count(out, "ticketsRefused", metrics->tickets_refused);
+    json_count(out, "authorizerAsks", metrics->authorizer_asks);
+    json_count(out, "authorizerHits", metrics->authorizer_hits);
+    json_count(out, "authorizerFailures", metrics->authorizer_failures);
+    json_count(out, "streamsRevoked", metrics->streams_revoked);
+    json_close(out);
+}
+
 static void json_http(const struct metrics *metrics, struct buffer *out)
 {
     uint64_t requests = 0;
@@ -341,6 +377,7 @@ void metrics_append_json(const struct metrics *metrics, const char *version, str
     json_redis(metrics, out);
     json_sse(metrics, out);
     json_publish(metrics, out);
+    json_access(metrics, out);
     json_http(metrics, out);
     json_process(out);
     json_flag(out, "draining", metrics->draining);
