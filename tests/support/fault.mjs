@@ -1,0 +1,126 @@
+// A fault as a test: what is expected, what was seen, how long until all was well, and that nothing is left of it.
+//
+//   fault('Redis killed, comes back', { row: 2, expected: 'streams stay open, gap, then live again' }, async (t, report) => {
+//     const { redis, gateway } = await startPair(t);
+//     await report.watch({ gateway, publish: (channel, payload) => redis.publish(channel, payload) });
+//     ...
+//     report.recovered(milliseconds);
+//     report.saw('gap after 40 ms, live again after 90 ms');
+//   });
+//
+// After the body, each watched gateway must be the same process, serve a new client, and hold no more descriptors and memory than
+// when it was watched.
+//
+// What needs more than a test run has (`needs`, or `seconds` above QUICK_SECONDS) is skipped with the reason, unless
+// SLUICE_FAULTS=all, as ./dev faults sets it. With SLUICE_FAULTS_REPORT=<file> each case leaves a line of JSON there:
+// {row, fault, expected, seen, recovered_ms, held, skipped}.
+
+import assert from 'node:assert/strict';
+import { appendFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { until } from './wait.mjs';
+import { isBackAt, vitalsOf } from './vitals.mjs';
+
+const RUNS_ALL = process.env.SLUICE_FAULTS === 'all';
+const REPORT = process.env.SLUICE_FAULTS_REPORT;
+
+/** What takes longer is left out of a test run. */
+const QUICK_SECONDS = 12;
+const TIMEOUT_MS = 120000;
+
+/** What a case may need, each with how to find out; the value is why it cannot be had, or nothing. */
+const NEEDS = {
+  root: () => (process.geteuid() === 0 ? undefined : 'needs root'),
+};
+
+/** Why a case is not run here, or undefined. */
+function reasonToSkip({ needs = [], seconds = 0 }) {
+  if (!RUNS_ALL && needs.length > 0) return `needs ${needs.join(' and ')}: ./dev faults runs it`;
+  if (!RUNS_ALL && seconds > QUICK_SECONDS) return `takes ${seconds} s: ./dev faults runs it`;
+  return needs.map((need) => NEEDS[need]()).find(Boolean);
+}
+
+function writeReport(line) {
+  if (REPORT) appendFileSync(REPORT, `${JSON.stringify(line)}\n`);
+}
+
+class Report {
+  constructor() {
+    this.watched = [];
+    this.seen = [];
+  }
+
+  /** One thing that was seen, in words for the table. */
+  saw(text) {
+    this.seen.push(text);
+  }
+
+  /** How long it took from the end of the fault until all was well. */
+  recovered(milliseconds) {
+    this.recovered_ms = Math.round(milliseconds);
+  }
+
+  /**
+   * Takes down what the gateway holds now, for the check after the case. `publish(channel, payload)` reaches the Redis that it
+   * listens to. Call it again with `gateway` when another process has taken the place of the one that ends with the fault.
+   */
+  async watch({ gateway, publish, ...tolerances }) {
+    await serveNewClient(gateway, publish); // what a first client makes it allocate is no leak
+    this.watched = this.watched.filter((other) => other.gateway !== gateway);
+    this.watched.push({ gateway, publish, tolerances, before: vitalsOf(gateway.pid) });
+  }
+
+  /** For a fault at whose end there is no gateway. */
+  leavesNothing() {
+    this.hasNothingLeft = true;
+  }
+
+  async check() {
+    assert.ok(this.watched.length > 0 || this.hasNothingLeft, 'the case watches no gateway');
+    for (const { gateway, publish, before, tolerances } of this.watched) {
+      assert.equal(gateway.pid, before.pid, 'the gateway is another process');
+      await serveNewClient(gateway, publish);
+      await isBackAt(before, tolerances);
+    }
+  }
+}
+
+let clients = 0;
+
+/** A new client connects, and receives what is published now. */
+export async function serveNewClient(gateway, publish) {
+  const channel = `new-client-${process.pid}-${clients++}`;
+  const stream = await gateway.stream(`/events/stream?channel=${channel}`);
+  assert.equal(stream.status, 200);
+  try {
+    await until('a new client is served', async () => {
+      await publish(channel, 'now');
+      return stream.events.some(({ data }) => data === 'now');
+    }, 10000);
+  } finally {
+    await stream.close();
+  }
+}
+
+/**
+ * A case. `row` is its number in the list of faults (none: it goes beyond the list), `expected` what must happen, `seconds` how long
+ * it takes when that is more than a few, `needs` names of NEEDS.
+ */
+export function fault(name, { row, expected, needs, seconds, timeout = TIMEOUT_MS }, body) {
+  const skip = reasonToSkip({ needs, seconds });
+  const line = { row, fault: name, expected };
+  if (skip) writeReport({ ...line, seen: '', held: null, skipped: skip });
+  test(name, { skip: skip ?? false, timeout }, async (t) => {
+    const report = new Report();
+    let problem;
+    try {
+      await body(t, report);
+      await report.check();
+    } catch (caught) {
+      problem = caught;
+    }
+    const seen = [...report.seen, ...(problem ? [problem.message.split('\n')[0]] : [])].join('; ');
+    writeReport({ ...line, seen, recovered_ms: report.recovered_ms, held: !problem });
+    if (problem) throw problem;
+  });
+}

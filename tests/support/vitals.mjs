@@ -1,0 +1,72 @@
+// What a process holds, by /proc, and whether it is back where it was.
+
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { SLOWNESS } from './wait.mjs';
+
+/** AddressSanitizer keeps what is freed for a while (256 MB of it), so its processes say nothing about memory. */
+const KEEPS_FREED_MEMORY = process.env.ASAN_OPTIONS !== undefined;
+
+/** malloc gives pages back late and in pieces: less than this is no growth. */
+export const MEMORY_TOLERANCE_BYTES = 12 * 2 ** 20;
+
+export function descriptors(pid) {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** Memory that is no file's: heap and stacks. */
+export function anonymousBytes(pid) {
+  const [, kilobytes] = readFileSync(`/proc/${pid}/status`, 'utf8').match(/^RssAnon:\s+(\d+) kB$/m);
+  return Number(kilobytes) * 1024;
+}
+
+/** User and system time so far. */
+export function cpuSeconds(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** A pid can be taken again, but not with the same start. */
+function startOf(pid) {
+  return readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1).split(' ')[19];
+}
+
+export function vitalsOf(pid) {
+  return { pid, start: startOf(pid), descriptors: descriptors(pid), memory: anonymousBytes(pid) };
+}
+
+/** The most of its memory while `work` goes on: [what work returned, bytes]. */
+export async function peakMemory(pid, work) {
+  let peak = anonymousBytes(pid);
+  let isWorking = true;
+  const watching = (async () => {
+    while (isWorking) {
+      peak = Math.max(peak, anonymousBytes(pid));
+      await pause(20);
+    }
+  })();
+  try {
+    return [await work(), peak];
+  } finally {
+    isWorking = false;
+    await watching;
+  }
+}
+
+/** Waits until the process of `before` holds what it held then; fails with what is still too much. */
+export async function isBackAt(before, { memoryTolerance = MEMORY_TOLERANCE_BYTES, milliseconds = 8000 } = {}) {
+  const deadline = Date.now() + milliseconds * SLOWNESS;
+  for (;;) {
+    const now = vitalsOf(before.pid);
+    assert.equal(now.start, before.start, 'the process is another one');
+    const grown = now.memory - before.memory;
+    const isMemoryBack = KEEPS_FREED_MEMORY || grown <= memoryTolerance;
+    if (now.descriptors <= before.descriptors && isMemoryBack) return now;
+    if (Date.now() > deadline) {
+      assert.ok(now.descriptors <= before.descriptors, `${now.descriptors} descriptors, ${before.descriptors} before`);
+      assert.fail(`${(grown / 2 ** 20).toFixed(1)} MiB more than before (${(before.memory / 2 ** 20).toFixed(1)} MiB)`);
+    }
+    await pause(50);
+  }
+}
