@@ -5,6 +5,7 @@
 #include <math.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +27,9 @@
 
 struct log {
     int descriptor;
-    enum log_level level;
+    _Atomic enum log_level level;
     enum log_format format;
-    uint64_t lost;
+    atomic_uint_fast64_t lost;
 };
 
 struct line {

@@ -2,7 +2,7 @@
  * The structured log: one event a line, on a descriptor, as text (`2026-11-21T10:00:00.123Z info redis link
  * up link=feed`) or as one JSON object. A full disk or a closed pipe loses lines, never the process: write
  * errors are counted and dropped. So does a pipe whose reader is too slow: a line never waits. The program
- * ignores SIGPIPE.
+ * ignores SIGPIPE. Any thread may write; a limiter belongs to one.
  *
  *     LOG_WARN(log, "redis link down", LOG_TEXT("link", name), LOG_NUMBER("retry_in_ms", wait_ms));
  */

@@ -11,6 +11,7 @@
 #include "command/dev_demo.h"
 #include "command/dev_redis.h"
 #include "command/options.h"
+#include "gateway/event_loop.h"
 #include "gateway/gateway.h"
 #include "gateway/settings.h"
 
@@ -112,6 +113,7 @@ static void reload(struct serve *serve)
     struct settings *fresh = load_settings(serve, &problems);
     if (fresh) {
         struct buffer changed = { 0 }, needs_restart = { 0 };
+        gateway_hold(serve->gateway);
         settings_reload(serve->settings, fresh, &changed, &needs_restart);
         gateway_apply_settings(serve->gateway);
         LOG_INFO(
@@ -184,26 +186,13 @@ static void raise_descriptor_limit(void)
     }
 }
 
-static struct event_base *create_base(void)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *base = NULL;
-    /* Never EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST: it confuses duplicated descriptors, and streams are handed
-     * over by dup. */
-    if (config && event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
-        base = event_base_new_with_config(config);
-    if (config)
-        event_config_free(config);
-    return base;
-}
-
 /* False with *ret_problem, which is NULL when memory is short. */
 static bool start(struct serve *serve, char **ret_problem)
 {
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     serve->log = log_create(STDERR_FILENO, serve->settings->log_level, serve->settings->log_format);
-    serve->base = create_base();
+    serve->base = event_loop_create();
     if (!serve->log || !serve->base || !watch_signals(serve))
         return false;
     serve->gateway = gateway_create(serve->base, serve->settings, serve->version, serve->log, ret_problem);

@@ -28,10 +28,10 @@ static void end_round(struct stream_watch *watch)
     }
     if (watch->is_stopped)
         return;
-    if (list_empty(&watch->waiting))
-        arm_timer(watch, stream_watch_is_known(watch) ? STREAM_WATCH_INTERVAL_MS : RETRY_INTERVAL_MS);
-    else
+    if (!list_empty(&watch->waiting))
         begin_round(watch);
+    else if (list_linked(&watch->source.node))
+        arm_timer(watch, stream_watch_is_known(watch) ? STREAM_WATCH_INTERVAL_MS : RETRY_INTERVAL_MS);
 }
 
 static void take(struct watched_stream *stream, enum stream_report_status status,
@@ -134,7 +134,8 @@ struct stream_watch *stream_watch_create(struct event_base *base, struct command
     watch->source = (struct metrics_source){
         .append_text = append_text, .append_json = append_json, .json_name = "streams", .context = watch
     };
-    metrics_add_source(metrics, &watch->source);
+    if (metrics)
+        metrics_add_source(metrics, &watch->source);
     return watch;
 }
 

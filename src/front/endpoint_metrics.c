@@ -1,4 +1,6 @@
 /* GET /metrics: for Prometheus, and for the web page as JSON. */
+#include <stdlib.h>
+
 #include "front/endpoint.h"
 #include "front/exchange.h"
 #include "front/front_state.h"
@@ -21,19 +23,48 @@ static bool wants_json(struct text accept)
     return false;
 }
 
-void endpoint_metrics(struct exchange *exchange)
+/* The figures come from all threads; the exchange may have been called off before. */
+struct inquiry {
+    struct exchange *exchange; /* NULL: nobody waits any more */
+    bool as_json;
+};
+
+static void cancel(struct exchange *exchange)
 {
-    const struct front *front = exchange->front;
+    struct inquiry *inquiry = exchange->operation;
+    inquiry->exchange = NULL;
+}
+
+static void on_read(void *context, const struct buffer *text)
+{
+    struct inquiry inquiry = *(struct inquiry *)context;
+    struct exchange *exchange = inquiry.exchange;
+    free(context);
+    if (!exchange)
+        return;
     struct buffer body = { 0 };
-    bool json = wants_json(exchange->request.headers[HEADER_ACCEPT]);
-    if (json)
-        metrics_append_json(front->services.metrics, front->options.version, &body);
-    else
-        metrics_append_text(front->services.metrics, front->options.version, &body);
+    buffer_append(&body, text->data, text->size);
+    body.failed |= text->failed;
     response_set_json(&exchange->response, 200, &body);
-    if (!json && exchange->response.status == 200)
+    if (!inquiry.as_json && exchange->response.status == 200)
         exchange->response.content_type = METRICS_TEXT_TYPE;
     response_add_header(&exchange->response, "Cache-Control", "no-store");
     response_add_header(&exchange->response, "Vary", "Accept");
     exchange_answer(exchange);
+}
+
+void endpoint_metrics(struct exchange *exchange)
+{
+    const struct metrics_reader *reader = &exchange->front->services.metrics_reader;
+    struct inquiry *inquiry = malloc(sizeof(*inquiry));
+    if (inquiry) {
+        *inquiry = (struct inquiry){ .exchange = exchange,
+                                     .as_json = wants_json(exchange->request.headers[HEADER_ACCEPT]) };
+        if (reader->read(reader->context, inquiry->as_json, on_read, inquiry)) {
+            exchange_wait(exchange, inquiry, cancel);
+            return;
+        }
+    }
+    free(inquiry);
+    exchange_answer_problem(exchange, 503, "Memory is short. Try again later.");
 }

@@ -89,7 +89,7 @@ static void apply_durations(struct front *front)
 }
 
 struct front *front_create(const struct front_options *options, const struct front_services *services,
-                           char **ret_problem)
+                           const struct front *first, char **ret_problem)
 {
     *ret_problem = NULL;
     struct front *front = calloc(1, sizeof(*front));
@@ -110,7 +110,10 @@ struct front *front_create(const struct front_options *options, const struct fro
     }
     if (front && front->deadlines && front->lingering && front->server) {
         apply_durations(front);
-        front->listener = listener_create(services->base, options->listen, on_accepted, front,
+        const struct listener_options listener_options = { .address = options->listen,
+                                                           .is_shared = options->is_shared,
+                                                           .first = first ? first->listener : NULL };
+        front->listener = listener_create(services->base, &listener_options, on_accepted, front,
                                           services->metrics, services->log, ret_problem);
         if (front->listener)
             return front;

@@ -16,12 +16,14 @@
 #include "hub/hub.h"
 #include "hub/snapshot_cache.h"
 #include "metrics/metrics.h"
+#include "metrics/metrics_reader.h"
 #include "redis/commands.h"
 
 struct front;
 
 struct front_options {
     const char *listen;
+    bool is_shared; /* other fronts of the process listen there too */
     size_t connections_max;
     size_t body_bytes_max;
     uint64_t head_timeout_ms;
@@ -45,14 +47,15 @@ struct front_services {
     struct commands *commands;
     struct groups *groups;
     struct stream_watch *watch; /* NULL: no stream is configured */
-    struct metrics *metrics;
+    struct metrics *metrics;              /* where it counts … */
+    struct metrics_reader metrics_reader; /* … and what it shows */
     struct log *log;
 };
 
-/* NULL with *ret_problem set to a sentence (address in use, bad address, no memory). The sentence is freed by
- * the caller. */
+/* Listens where `first` does, or where the options say (NULL). NULL with *ret_problem set to a sentence
+ * (address in use, bad address, no memory). The sentence is freed by the caller. */
 struct front *front_create(const struct front_options *options, const struct front_services *services,
-                           char **ret_problem);
+                           const struct front *first, char **ret_problem);
 
 /* Answers requests that still wait with 503 first. */
 void front_destroy(struct front *front);

@@ -1,6 +1,7 @@
 #include "front/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct listener {
     struct log *log;
     struct log_limiter limiter;
     bool has_room;
+    bool owns_file; /* a unix socket's */
 };
 
 static bool is_out_of_resources(int error)
@@ -85,10 +87,12 @@ static void on_readable(evutil_socket_t descriptor, short events, void *context)
     }
 }
 
-static bool bind_and_listen(int descriptor, const struct sockaddr *address, socklen_t length)
+static bool bind_and_listen(int descriptor, const struct sockaddr *address, socklen_t length, bool is_shared)
 {
     const int on = 1;
     const int off = 0;
+    if (is_shared)
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
     if (address->sa_family == AF_INET6)
         setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -115,7 +119,7 @@ static int open_unix(const struct address *address)
     memcpy(name.sun_path, address->host, strlen(address->host) + 1);
     remove_stale_socket(&name);
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (descriptor >= 0 && !bind_and_listen(descriptor, (const struct sockaddr *)&name, sizeof(name))) {
+    if (descriptor >= 0 && !bind_and_listen(descriptor, (const struct sockaddr *)&name, sizeof(name), false)) {
         int error = errno;
         close(descriptor);
         errno = error;
@@ -124,8 +128,30 @@ static int open_unix(const struct address *address)
     return descriptor;
 }
 
+static int open_at(const struct sockaddr *address, socklen_t length, bool is_shared)
+{
+    int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor >= 0 && !bind_and_listen(descriptor, address, length, is_shared)) {
+        int error = errno;
+        close(descriptor);
+        errno = error;
+        return -1;
+    }
+    return descriptor;
+}
+
+/* A shared port is open to every process of this user: it must be nobody's yet. */
+static int open_as_first(const struct addrinfo *entry, bool is_shared)
+{
+    int descriptor = open_at(entry->ai_addr, entry->ai_addrlen, false);
+    if (descriptor < 0 || !is_shared)
+        return descriptor;
+    close(descriptor);
+    return open_at(entry->ai_addr, entry->ai_addrlen, true);
+}
+
 /* The first of the host's addresses that can be listened on. `*ret_reason` stays NULL where errno says it. */
-static int open_internet(const struct address *address, const char **ret_reason)
+static int open_internet(const struct address *address, bool is_shared, const char **ret_reason)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
     struct addrinfo *found = NULL;
@@ -136,13 +162,8 @@ static int open_internet(const struct address *address, const char **ret_reason)
     int descriptor = -1;
     int error = EADDRNOTAVAIL;
     for (struct addrinfo *entry = found; failure == 0 && entry && descriptor < 0; entry = entry->ai_next) {
-        descriptor = socket(entry->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (descriptor >= 0 && bind_and_listen(descriptor, entry->ai_addr, entry->ai_addrlen))
-            break;
+        descriptor = open_as_first(entry, is_shared);
         error = errno;
-        if (descriptor >= 0)
-            close(descriptor);
-        descriptor = -1;
     }
     if (failure == 0)
         freeaddrinfo(found);
@@ -152,15 +173,27 @@ static int open_internet(const struct address *address, const char **ret_reason)
     return descriptor;
 }
 
-static int open_socket(const struct address *address, const char **ret_reason)
+/* Another socket at the same port, with a queue of its own; of a unix socket the same one again. */
+static int open_beside(const struct listener *first)
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t length = sizeof(address);
+    if (first->address.is_unix)
+        return fcntl(first->descriptor, F_DUPFD_CLOEXEC, 3);
+    if (getsockname(first->descriptor, (struct sockaddr *)&address, &length) != 0)
+        return -1;
+    return open_at((struct sockaddr *)&address, length, true);
+}
+
+static int open_socket(const struct address *address, bool is_shared, const char **ret_reason)
 {
     if (address->is_unix)
         return open_unix(address);
-    int descriptor = open_internet(address, ret_reason);
+    int descriptor = open_internet(address, is_shared, ret_reason);
     if (descriptor < 0 && !*address->host && errno == EAFNOSUPPORT) {
         struct address everywhere = *address;
         memcpy(everywhere.host, "0.0.0.0", sizeof("0.0.0.0"));
-        descriptor = open_internet(&everywhere, ret_reason);
+        descriptor = open_internet(&everywhere, is_shared, ret_reason);
     }
     return descriptor;
 }
@@ -173,9 +206,11 @@ static char *make_problem(const char *address, const char *reason)
     return problem;
 }
 
-struct listener *listener_create(struct event_base *base, const char *address, listener_accepted *accepted,
-                                 void *context, struct metrics *metrics, struct log *log, char **ret_problem)
+struct listener *listener_create(struct event_base *base, const struct listener_options *options,
+                                 listener_accepted *accepted, void *context, struct metrics *metrics,
+                                 struct log *log, char **ret_problem)
 {
+    const char *address = options->address;
     const char *reason = NULL;
     struct listener *listener = calloc(1, sizeof(*listener));
     if (!listener) {
@@ -189,7 +224,10 @@ struct listener *listener_create(struct event_base *base, const char *address, l
                                    .log = log,
                                    .has_room = true };
     if (address_parse(address, &listener->address, &reason)) {
-        listener->descriptor = open_socket(&listener->address, &reason);
+        listener->descriptor = options->first
+                                   ? open_beside(options->first)
+                                   : open_socket(&listener->address, options->is_shared, &reason);
+        listener->owns_file = listener->address.is_unix && !options->first && listener->descriptor >= 0;
         if (listener->descriptor < 0 && !reason)
             reason = strerror(errno);
     }
@@ -215,7 +253,7 @@ void listener_destroy(struct listener *listener)
     if (listener->pause_timer)
         event_free(listener->pause_timer);
     if (listener->descriptor >= 0) {
-        if (listener->address.is_unix)
+        if (listener->owns_file)
             unlink(listener->address.host);
         close(listener->descriptor);
     }

@@ -19,9 +19,18 @@ struct listener;
 typedef bool listener_accepted(void *context, int descriptor, const struct sockaddr *address,
                                socklen_t address_length);
 
+struct listener_options {
+    const char *address;
+    /* Others of this process will listen there too, each for its own share of the connections (SO_REUSEPORT,
+     * socket(7)); still nobody else may listen there already. */
+    bool is_shared;
+    const struct listener *first; /* the one whose address is shared; NULL: this is the first */
+};
+
 /* NULL with *ret_problem set to a sentence that the caller frees. */
-struct listener *listener_create(struct event_base *base, const char *address, listener_accepted *accepted,
-                                 void *context, struct metrics *metrics, struct log *log, char **ret_problem);
+struct listener *listener_create(struct event_base *base, const struct listener_options *options,
+                                 listener_accepted *accepted, void *context, struct metrics *metrics,
+                                 struct log *log, char **ret_problem);
 
 /* Closes the socket, and removes a unix socket's file. */
 void listener_destroy(struct listener *listener);

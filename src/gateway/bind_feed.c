@@ -1,15 +1,8 @@
-/*
- * Redis' two connections, bound to hub, snapshot cache and figures.
- *
- * The cache's values are exact only while both hold: the feed brings messages and invalidations, and Redis
- * sends invalidations for what the commands connection has read. So the loss of either is the same to the
- * cache: from then on values serve plain reads until their TTL, and when both are there again everything is
- * forgotten, for it may have changed unseen.
- */
+/* Redis' connections of the main thread, bound to the dispatcher and to figures. */
 #include <string.h>
 
-#include "base/clock.h"
 #include "gateway/gateway_state.h"
+#include "gateway/worker.h"
 
 static void update_redis_up(struct gateway *gateway)
 {
@@ -17,7 +10,7 @@ static void update_redis_up(struct gateway *gateway)
     metrics->redis_up = metrics->feed_up && metrics->commands_up;
 }
 
-/* ---- feed → hub ---- */
+/* ---- feed → dispatcher ---- */
 
 static enum topic_kind topic_kind_of(enum feed_kind kind)
 {
@@ -27,14 +20,9 @@ static enum topic_kind topic_kind_of(enum feed_kind kind)
 static void on_feed_up(void *context, int64_t client_id)
 {
     struct gateway *gateway = context;
-    gateway->feed_generation++;
     gateway->metrics->feed_up = true;
     update_redis_up(gateway);
-    /* The cache forgets before viewers ask it anew, and what they make it read is tracked for this
-     * connection. */
-    commands_track_to(gateway->commands, client_id);
-    snapshot_cache_feed_up(gateway->cache);
-    hub_feed_up(gateway->hub);
+    dispatcher_feed_up(gateway->dispatcher, client_id);
     gateway_sinks_feed_up(gateway);
 }
 
@@ -44,22 +32,20 @@ static void on_feed_down(void *context, const char *reason)
     struct gateway *gateway = context;
     gateway->metrics->feed_up = false;
     update_redis_up(gateway);
-    commands_track_to(gateway->commands, 0);
-    hub_feed_down(gateway->hub);
-    snapshot_cache_feed_down(gateway->cache, clock_now_ms());
+    dispatcher_feed_down(gateway->dispatcher);
 }
 
 static void on_feed_confirmed(void *context, enum feed_kind kind, const char *name, size_t length)
 {
     struct gateway *gateway = context;
-    hub_confirmed(gateway->hub, topic_kind_of(kind), name, length);
+    dispatcher_confirmed(gateway->dispatcher, topic_kind_of(kind), name, length);
 }
 
 static void on_feed_refused(void *context, enum feed_kind kind, const char *name, size_t length,
                             const char *problem)
 {
     struct gateway *gateway = context;
-    hub_refused(gateway->hub, topic_kind_of(kind), name, length, problem);
+    dispatcher_refused(gateway->dispatcher, topic_kind_of(kind), name, length, problem);
     gateway_sinks_refused(gateway, kind, name, length, problem);
 }
 
@@ -68,15 +54,16 @@ static void on_feed_message(void *context, enum feed_kind kind, const char *topi
                             size_t payload_length)
 {
     struct gateway *gateway = context;
-    hub_message(gateway->hub, topic_kind_of(kind), topic, topic_length, channel, channel_length, payload,
-                payload_length);
+    dispatcher_message(gateway->dispatcher, topic_kind_of(kind), topic, topic_length, channel, channel_length,
+                       payload, payload_length);
     gateway_sinks_message(gateway, kind, topic, topic_length, payload, payload_length);
 }
 
 static void on_feed_fence(void *context, uint64_t token)
 {
     struct gateway *gateway = context;
-    hub_fence(gateway->hub, token);
+    dispatcher_fence(gateway->dispatcher, (unsigned)(token >> FENCE_PORT_SHIFT),
+                     token & ((UINT64_C(1) << FENCE_PORT_SHIFT) - 1));
 }
 
 static void on_feed_invalidate(void *context, const char *key, size_t length)
@@ -84,15 +71,15 @@ static void on_feed_invalidate(void *context, const char *key, size_t length)
     struct gateway *gateway = context;
     size_t prefix = strlen(SNAPSHOT_KEY_PREFIX);
     if (!key)
-        hub_invalidated(gateway->hub, NULL, 0);
+        dispatcher_invalidated(gateway->dispatcher, NULL, 0);
     else if (length > prefix && memcmp(key, SNAPSHOT_KEY_PREFIX, prefix) == 0)
-        hub_invalidated(gateway->hub, key + prefix, length - prefix);
+        dispatcher_invalidated(gateway->dispatcher, key + prefix, length - prefix);
 }
 
 static void on_feed_turn_end(void *context)
 {
     struct gateway *gateway = context;
-    hub_turn_end(gateway->hub);
+    dispatcher_turn_end(gateway->dispatcher);
 }
 
 struct feed_events gateway_feed_events(struct gateway *gateway)
@@ -117,8 +104,6 @@ static void on_commands_up(void *context)
     struct gateway *gateway = context;
     gateway->metrics->commands_up = true;
     update_redis_up(gateway);
-    if (feed_is_up(gateway->feed))
-        snapshot_cache_feed_up(gateway->cache);
     gateway_sinks_commands_up(gateway);
 }
 
@@ -128,7 +113,6 @@ static void on_commands_down(void *context, const char *reason)
     struct gateway *gateway = context;
     gateway->metrics->commands_up = false;
     update_redis_up(gateway);
-    snapshot_cache_feed_down(gateway->cache, clock_now_ms());
 }
 
 struct commands_events gateway_commands_events(struct gateway *gateway)
@@ -137,7 +121,7 @@ struct commands_events gateway_commands_events(struct gateway *gateway)
         struct commands_events){ .on_up = on_commands_up, .on_down = on_commands_down, .context = gateway };
 }
 
-/* ---- hub → feed and tail ---- */
+/* ---- dispatcher → feed and tail ---- */
 
 static enum feed_kind feed_kind_of(enum topic_kind kind)
 {
@@ -152,23 +136,19 @@ static bool subscribe(void *context, enum topic_kind kind, const char *name, siz
     return gateway->feed && feed_subscribe(gateway->feed, feed_kind_of(kind), name, length);
 }
 
-static bool unsubscribe(void *context, enum topic_kind kind, const char *name, size_t length)
+static void unsubscribe(void *context, enum topic_kind kind, const char *name, size_t length)
 {
     struct gateway *gateway = context;
-    if (kind == TOPIC_STREAM) {
-        if (gateway->tail)
-            tail_unwatch(gateway->tail, name, length);
-        return true;
-    }
-    if (gateway_sinks_want(gateway, feed_kind_of(kind), name, length))
-        return true;
-    return gateway->feed && feed_unsubscribe(gateway->feed, feed_kind_of(kind), name, length);
+    if (kind == TOPIC_STREAM && gateway->tail)
+        tail_unwatch(gateway->tail, name, length);
+    /* False: it is going down, and comes back without this topic. */
+    if (kind != TOPIC_STREAM && gateway->feed)
+        (void)feed_unsubscribe(gateway->feed, feed_kind_of(kind), name, length);
 }
 
-struct hub_source gateway_hub_source(struct gateway *gateway)
+struct dispatcher_source gateway_dispatcher_source(struct gateway *gateway)
 {
-    return (struct hub_source){ .subscribe = subscribe,
-                                .unsubscribe = unsubscribe,
-                                .read_history = gateway_read_history,
-                                .context = gateway };
+    return (struct dispatcher_source){
+        .subscribe = subscribe, .unsubscribe = unsubscribe, .context = gateway
+    };
 }

@@ -1,6 +1,5 @@
 /*
- * Webhook sinks: made from the settings, and given the messages of their channels. The hub subscribes to what
- * clients want and ends that when they have gone; channels that sinks want are subscribed here, and stay.
+ * Webhook sinks: made from the settings, and given the messages of their channels, which stay subscribed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,21 +113,21 @@ void gateway_sinks_feed_up(struct gateway *gateway)
     const char *channel;
     if (!gateway->sinks || !gateway->sinks->sinks)
         return;
-    /* Without room for it the link is made anew, and we are called again. */
-    while ((channel = sinks_next_channel(gateway->sinks->sinks, &cursor)) != NULL)
-        (void)feed_subscribe(gateway->feed, FEED_CHANNEL, channel, strlen(channel));
+    while ((channel = sinks_next_channel(gateway->sinks->sinks, &cursor)) != NULL) {
+        const struct dispatcher_wish wish = { .kind = TOPIC_CHANNEL,
+                                              .interest = INTEREST_HUB,
+                                              .name = channel,
+                                              .length = strlen(channel),
+                                              .generation = dispatcher_generation(gateway->dispatcher) };
+        /* Without room for it the link is made anew, and we are called again. */
+        (void)dispatcher_want(gateway->dispatcher, gateway->port, &wish);
+    }
 }
 
 void gateway_sinks_commands_up(struct gateway *gateway)
 {
     if (gateway->sinks && gateway->sinks->sinks)
         sinks_redis_up(gateway->sinks->sinks);
-}
-
-bool gateway_sinks_want(const struct gateway *gateway, enum feed_kind kind, const char *name, size_t length)
-{
-    return kind == FEED_CHANNEL && gateway->sinks && gateway->sinks->sinks &&
-           sinks_want_channel(gateway->sinks->sinks, name, length);
 }
 
 void gateway_sinks_message(struct gateway *gateway, enum feed_kind kind, const char *name, size_t length,
@@ -141,7 +140,8 @@ void gateway_sinks_message(struct gateway *gateway, enum feed_kind kind, const c
 void gateway_sinks_refused(struct gateway *gateway, enum feed_kind kind, const char *name, size_t length,
                            const char *problem)
 {
-    if (gateway_sinks_want(gateway, kind, name, length))
+    if (kind == FEED_CHANNEL && gateway->sinks && gateway->sinks->sinks &&
+        sinks_want_channel(gateway->sinks->sinks, name, length))
         LOG_WARN(gateway->log, "redis refuses the channel of a sink", LOG_BYTES("channel", name, length),
                  LOG_TEXT("problem", problem));
 }

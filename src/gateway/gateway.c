@@ -1,80 +1,29 @@
 #include "gateway/gateway.h"
 
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/clock.h"
+#include "base/random.h"
+#include "gateway/gateway_options.h"
 #include "gateway/gateway_state.h"
+#include "gateway/worker.h"
 
 #define FEED_OUTPUT_BYTES_MAX (16u << 20) /* subscriptions on their way; past this the link is reset */
 #define COMMANDS_OUTPUT_BYTES_MAX                                                                            \
     (256u << 20) /* publishes on their way; redis_pending_max binds first with ordinary payloads */
 #define READ_BYTES_PER_TURN (1u << 20)
-#define DESCRIPTOR_RESERVE 64 /* Redis, log, epoll, DNS, origin */
 #define SWEEP_INTERVAL_S 1
 #define TRIM_AFTER_CONNECTS 256
 #define DRAIN_CHECK_MS 20
 
-/* ---- options from settings ---- */
+/* ---- what workers have as well ---- */
 
-/* As many streams as descriptors are left beside the requests; a hand-over needs two for a moment. */
-static size_t clients_max(const struct settings *settings)
-{
-    if (settings->clients_max > 0)
-        return settings->clients_max;
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return 512;
-    size_t others = settings->connections_max + settings->origin_concurrency_max + DESCRIPTOR_RESERVE;
-    const struct sink_settings *sinks = settings->sinks.items;
-    for (size_t i = 0; i < settings->sinks.count; i++)
-        others += sinks[i].concurrency;
-    return limit.rlim_cur > 2 * others ? limit.rlim_cur - others : limit.rlim_cur / 2;
-}
-
-static struct hub_options hub_options_of(const struct settings *settings)
-{
-    return (struct hub_options){
-        .clients_max = clients_max(settings),
-        .backlog_bytes_max = settings->backlog_bytes_max,
-        .batch_slow_policy = settings->batch_slow_policy,
-        .stall_timeout_ms = settings->stall_timeout_ms,
-        .heartbeat_ms = settings->heartbeat_ms,
-        .retry_min_ms = settings->retry_min_ms,
-        .retry_max_ms = settings->retry_max_ms,
-        .linger_ms = settings->subscription_linger_ms,
-        .replay_messages = settings->replay_messages,
-        .replay_bytes = settings->replay_bytes,
-    };
-}
-
-static struct front_options front_options_of(const struct gateway *gateway)
-{
-    const struct settings *settings = gateway->settings;
-    return (struct front_options){
-        .listen = settings->listen,
-        .connections_max = settings->connections_max,
-        .body_bytes_max = settings->body_bytes_max,
-        .head_timeout_ms = settings->head_timeout_ms,
-        .body_timeout_ms = settings->body_timeout_ms,
-        .keepalive_timeout_ms = settings->keepalive_timeout_ms,
-        .topics_per_stream_max = settings->topics_per_stream_max,
-        .retry_min_ms = settings->retry_min_ms,
-        .retry_max_ms = settings->retry_max_ms,
-        .cors_origins = settings->cors_origins,
-        .access_log = settings->access_log,
-        .idempotency_window_ms = settings->idempotency_window_ms,
-        .stream_maxlen = settings->stream_maxlen,
-        .publish_array_max = settings->publish_array_max,
-        .version = gateway->version,
-    };
-}
-
-static struct redis_link_options link_options_of(const struct gateway *gateway, const char *name,
-                                                 size_t output_bytes_max)
+struct redis_link_options gateway_link_options(const struct gateway *gateway, const char *name,
+                                               size_t output_bytes_max, struct metrics *metrics)
 {
     const struct settings *settings = gateway->settings;
     return (struct redis_link_options){
@@ -85,8 +34,48 @@ static struct redis_link_options link_options_of(const struct gateway *gateway, 
         .reply_bytes_max = settings->redis_reply_bytes_max,
         .output_bytes_max = output_bytes_max,
         .read_bytes_per_turn = READ_BYTES_PER_TURN,
-        .metrics = gateway->metrics,
+        .metrics = metrics,
     };
+}
+
+struct commands *gateway_create_commands(const struct gateway *gateway, struct event_base *base,
+                                         struct evdns_base *dns, const char *name,
+                                         const struct commands_events *events, struct metrics *metrics)
+{
+    struct commands_options options = {
+        .link = gateway_link_options(gateway, name, COMMANDS_OUTPUT_BYTES_MAX, metrics),
+        .pending_max = gateway->settings->redis_pending_max,
+        .timeout_ms = gateway->settings->redis_timeout_ms,
+    };
+    return commands_create(base, dns, &options, events, metrics, gateway->log);
+}
+
+struct stream_watch *gateway_create_watch(const struct gateway *gateway, struct event_base *base,
+                                          struct commands *commands, struct metrics *metrics)
+{
+    const struct setting_records *streams = &gateway->settings->streams;
+    struct stream_watch *watch = stream_watch_create(base, commands, metrics);
+    for (size_t i = 0; watch && i < streams->count; i++) {
+        const struct stream_settings *stream = (const struct stream_settings *)streams->items + i;
+        if (!stream_watch_add(watch, stream->name, strlen(stream->name), stream->groups, stream->maxlen)) {
+            stream_watch_destroy(watch);
+            return NULL;
+        }
+    }
+    return watch;
+}
+
+/* Without a resolv.conf (a bare container) addresses and /etc/hosts still work. */
+struct evdns_base *gateway_create_resolver(struct event_base *base)
+{
+    struct evdns_base *dns =
+        evdns_base_new(base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    if (dns)
+        return dns;
+    dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    if (dns)
+        evdns_base_load_hosts(dns, "/etc/hosts");
+    return dns;
 }
 
 /* ---- building ---- */
@@ -98,7 +87,9 @@ static struct redis_link_options link_options_of(const struct gateway *gateway, 
  */
 static void give_memory_back(struct gateway *gateway)
 {
-    uint64_t connects = gateway->metrics->sse_connects;
+    uint64_t connects = 0;
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        connects += atomic_load_explicit(&gateway->workers[i]->connects, memory_order_relaxed);
     bool is_quiet = connects == gateway->swept_connects;
     gateway->swept_connects = connects;
     if (!is_quiet || connects - gateway->trimmed_connects < TRIM_AFTER_CONNECTS)
@@ -111,112 +102,7 @@ static void on_sweep(evutil_socket_t descriptor, short events, void *context)
 {
     (void)descriptor;
     (void)events;
-    struct gateway *gateway = context;
-    snapshot_cache_sweep(gateway->cache, clock_now_ms());
-    give_memory_back(gateway);
-}
-
-/* Without a resolv.conf (a bare container) addresses and /etc/hosts still work. */
-static struct evdns_base *create_resolver(struct event_base *base)
-{
-    struct evdns_base *dns =
-        evdns_base_new(base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (dns)
-        return dns;
-    dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (dns)
-        evdns_base_load_hosts(dns, "/etc/hosts");
-    return dns;
-}
-
-static bool build_snapshots_and_hub(struct gateway *gateway)
-{
-    const struct settings *settings = gateway->settings;
-    struct snapshot_cache_options cache_options = {
-        .ttl_ms = settings->snapshot_ttl_ms,
-        .ttl_moving_ms = settings->snapshot_ttl_moving_ms,
-        .ttl_idle_ms = settings->snapshot_ttl_idle_ms,
-        .entries_max = settings->snapshot_entries_max,
-        .bytes_max = settings->snapshot_bytes_max,
-        .has_origin = *settings->origin_url != '\0',
-    };
-    struct snapshot_source source = gateway_snapshot_source(gateway);
-    gateway->cache = snapshot_cache_create(&cache_options, &source, gateway->metrics);
-    if (!gateway->cache)
-        return false;
-    struct hub_options hub_options = hub_options_of(settings);
-    struct hub_source hub_source = gateway_hub_source(gateway);
-    gateway->hub =
-        hub_create(gateway->base, &hub_options, &hub_source, gateway->cache, gateway->metrics, gateway->log);
-    return gateway->hub != NULL;
-}
-
-static bool build_redis(struct gateway *gateway)
-{
-    struct redis_link_options feed_options = link_options_of(gateway, NULL, FEED_OUTPUT_BYTES_MAX);
-    struct feed_events feed_events = gateway_feed_events(gateway);
-    gateway->feed = feed_create(gateway->base, gateway->dns, &feed_options, &feed_events, gateway->log);
-    struct commands_options commands_options = {
-        .link = link_options_of(gateway, "commands", COMMANDS_OUTPUT_BYTES_MAX),
-        .pending_max = gateway->settings->redis_pending_max,
-        .timeout_ms = gateway->settings->redis_timeout_ms,
-    };
-    struct commands_events commands_events = gateway_commands_events(gateway);
-    gateway->commands = commands_create(gateway->base, gateway->dns, &commands_options, &commands_events,
-                                        gateway->metrics, gateway->log);
-    if (!gateway->feed || !gateway->commands)
-        return false;
-    struct redis_link_options tail_options = link_options_of(gateway, NULL, COMMANDS_OUTPUT_BYTES_MAX);
-    struct tail_events tail_events = gateway_tail_events(gateway);
-    gateway->tail = tail_create(gateway->base, gateway->dns, &tail_options, &tail_events, gateway->commands,
-                                gateway->log);
-    return gateway->tail != NULL;
-}
-
-static bool build_origin(struct gateway *gateway)
-{
-    const struct settings *settings = gateway->settings;
-    if (!*settings->origin_url)
-        return true;
-    struct http_client_options options = {
-        .transfers_max = settings->origin_concurrency_max,
-        .timeout_ms = settings->origin_timeout_ms,
-        .response_bytes_max = settings->body_bytes_max,
-    };
-    gateway->origin = http_client_create(gateway->base, &options, gateway->log);
-    return gateway->origin != NULL;
-}
-
-static bool build_watch(struct gateway *gateway)
-{
-    const struct setting_records *streams = &gateway->settings->streams;
-    gateway->watch = stream_watch_create(gateway->base, gateway->commands, gateway->metrics);
-    if (!gateway->watch)
-        return false;
-    for (size_t i = 0; i < streams->count; i++) {
-        const struct stream_settings *stream = (const struct stream_settings *)streams->items + i;
-        if (!stream_watch_add(gateway->watch, stream->name, strlen(stream->name), stream->groups,
-                              stream->maxlen))
-            return false;
-    }
-    return stream_watch_start(gateway->watch);
-}
-
-static bool build_front(struct gateway *gateway, char **ret_problem)
-{
-    struct front_options options = front_options_of(gateway);
-    struct front_services services = {
-        .base = gateway->base,
-        .hub = gateway->hub,
-        .cache = gateway->cache,
-        .commands = gateway->commands,
-        .groups = gateway->groups,
-        .watch = gateway->watch,
-        .metrics = gateway->metrics,
-        .log = gateway->log,
-    };
-    gateway->front = front_create(&options, &services, ret_problem);
-    return gateway->front != NULL;
+    give_memory_back(context);
 }
 
 static bool build_sweep(struct gateway *gateway)
@@ -224,6 +110,68 @@ static bool build_sweep(struct gateway *gateway)
     struct timeval interval = { .tv_sec = SWEEP_INTERVAL_S };
     gateway->sweep_timer = event_new(gateway->base, -1, EV_PERSIST, on_sweep, gateway);
     return gateway->sweep_timer && event_add(gateway->sweep_timer, &interval) == 0;
+}
+
+static bool build_dispatcher(struct gateway *gateway)
+{
+    const struct dispatcher_options options = dispatcher_options_of(gateway->settings);
+    const struct dispatcher_source source = gateway_dispatcher_source(gateway);
+    gateway->hub_shared.epoch = random_u64();
+    gateway->dispatcher = dispatcher_create(gateway->base, &options, &source, gateway->metrics);
+    gateway->port = gateway->dispatcher ? dispatcher_add_port(gateway->dispatcher, NULL, NULL) : NULL;
+    gateway->mailbox = mailbox_create(gateway->base);
+    return gateway->port && gateway->mailbox;
+}
+
+static bool build_redis(struct gateway *gateway)
+{
+    struct redis_link_options feed_options =
+        gateway_link_options(gateway, NULL, FEED_OUTPUT_BYTES_MAX, gateway->metrics);
+    struct feed_events feed_events = gateway_feed_events(gateway);
+    gateway->feed = feed_create(gateway->base, gateway->dns, &feed_options, &feed_events, gateway->log);
+    struct commands_events commands_events = gateway_commands_events(gateway);
+    gateway->commands = gateway_create_commands(gateway, gateway->base, gateway->dns, "commands",
+                                                &commands_events, gateway->metrics);
+    if (!gateway->feed || !gateway->commands)
+        return false;
+    struct redis_link_options tail_options =
+        gateway_link_options(gateway, NULL, COMMANDS_OUTPUT_BYTES_MAX, gateway->metrics);
+    struct tail_events tail_events = gateway_tail_events(gateway);
+    gateway->tail = tail_create(gateway->base, gateway->dns, &tail_options, &tail_events, gateway->commands,
+                                gateway->log);
+    return gateway->tail != NULL;
+}
+
+static bool build_watch(struct gateway *gateway)
+{
+    gateway->watch =
+        gateway_create_watch(gateway, gateway->base, gateway->commands, gateway->metrics);
+    return gateway->watch && stream_watch_start(gateway->watch);
+}
+
+static bool build_workers(struct gateway *gateway, char **ret_problem)
+{
+    unsigned count = gateway->worker_count = worker_count_of(gateway->settings);
+    gateway->workers = calloc(count, sizeof(struct worker *));
+    if (!gateway->workers)
+        return false;
+    for (unsigned i = 0; i < count; i++) {
+        gateway->workers[i] = worker_create(gateway, i, gateway->workers[0], ret_problem);
+        if (!gateway->workers[i])
+            return false;
+    }
+    return true;
+}
+
+static bool start(struct gateway *gateway)
+{
+    feed_start(gateway->feed);
+    commands_start(gateway->commands);
+    tail_start(gateway->tail);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        if (!worker_start(gateway->workers[i]))
+            return false;
+    return true;
 }
 
 struct gateway *gateway_create(struct event_base *base, const struct settings *settings, const char *version,
@@ -243,55 +191,57 @@ struct gateway *gateway_create(struct event_base *base, const struct settings *s
         goto failed;
     }
     gateway->metrics = metrics_create();
-    gateway->dns = create_resolver(base);
-    if (!gateway->metrics || !gateway->dns || !build_snapshots_and_hub(gateway) || !build_redis(gateway) ||
-        !gateway_build_groups(gateway) || !build_origin(gateway) || !build_sweep(gateway) ||
-        !build_watch(gateway) || !gateway_build_sinks(gateway, ret_problem) ||
-        !build_front(gateway, ret_problem))
-        goto failed;
-    feed_start(gateway->feed);
-    commands_start(gateway->commands);
-    tail_start(gateway->tail);
-    return gateway;
+    gateway->dns = gateway_create_resolver(base);
+    if (gateway->metrics && gateway->dns && build_dispatcher(gateway) && build_redis(gateway) &&
+        gateway_build_groups(gateway) && build_watch(gateway) && build_workers(gateway, ret_problem) &&
+        gateway_build_sinks(gateway, ret_problem) && build_sweep(gateway) && start(gateway))
+        return gateway;
 
 failed:
     if (!*ret_problem)
-        *ret_problem = strdup("out of memory or descriptors");
+        *ret_problem = strdup("out of memory, threads or descriptors");
     gateway_destroy(gateway);
     return NULL;
 }
 
-/*
- * Those who ask go before those who are asked, and the links to the outside go first of all: the answers they
- * still give (that nothing will come) need everybody. What they cause to be asked anew finds the pointer gone
- * and fails.
- */
-void gateway_destroy(struct gateway *gateway)
+static void destroy_links(struct gateway *gateway)
 {
-    if (!gateway)
-        return;
-    struct http_client *origin = gateway->origin;
-    gateway->origin = NULL;
-    http_client_destroy(origin);
-    front_destroy(gateway->front);
-    if (gateway->watch)
-        stream_watch_stop(gateway->watch);
-    gateway_sinks_stop(gateway);
-    groups_stop(gateway->groups);
     struct commands *commands = gateway->commands;
     gateway->commands = NULL;
     commands_destroy(commands);
-    stream_watch_destroy(gateway->watch);
     struct feed *feed = gateway->feed;
     gateway->feed = NULL;
     feed_destroy(feed);
     struct tail *tail = gateway->tail;
     gateway->tail = NULL;
     tail_destroy(tail);
-    hub_destroy(gateway->hub);
+}
+
+/* The threads end first; then everything is let go in one, those who ask before those who are asked. */
+void gateway_destroy(struct gateway *gateway)
+{
+    if (!gateway)
+        return;
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        if (gateway->workers && gateway->workers[i])
+            worker_stop(gateway->workers[i]);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        if (gateway->workers && gateway->workers[i])
+            worker_close(gateway->workers[i]);
+    if (gateway->watch)
+        stream_watch_stop(gateway->watch);
+    gateway_sinks_stop(gateway);
+    groups_stop(gateway->groups);
+    destroy_links(gateway);
+    stream_watch_destroy(gateway->watch);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        if (gateway->workers && gateway->workers[i])
+            worker_destroy(gateway->workers[i]);
+    free(gateway->workers);
     gateway_sinks_destroy(gateway);
     groups_destroy(gateway->groups);
-    snapshot_cache_destroy(gateway->cache);
+    mailbox_destroy(gateway->mailbox);
+    dispatcher_destroy(gateway->dispatcher);
     if (gateway->drain_timer)
         event_free(gateway->drain_timer);
     if (gateway->sweep_timer)
@@ -306,13 +256,21 @@ void gateway_destroy(struct gateway *gateway)
 
 /* ---- while it runs ---- */
 
+void gateway_hold(struct gateway *gateway)
+{
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        worker_hold(gateway->workers[i]);
+}
+
 void gateway_apply_settings(struct gateway *gateway)
 {
-    struct hub_options hub_options = hub_options_of(gateway->settings);
-    struct front_options front_options = front_options_of(gateway);
-    hub_set_options(gateway->hub, &hub_options);
-    front_set_options(gateway->front, &front_options);
+    const struct dispatcher_options options = dispatcher_options_of(gateway->settings);
+    dispatcher_set_options(gateway->dispatcher, &options);
     log_set_level(gateway->log, gateway->settings->log_level);
+    for (unsigned i = 0; i < gateway->worker_count; i++) {
+        worker_apply_settings(gateway->workers[i]);
+        worker_release(gateway->workers[i]);
+    }
 }
 
 char *gateway_url(const struct gateway *gateway)
@@ -325,7 +283,7 @@ char *gateway_url(const struct gateway *gateway)
         written = asprintf(&url, "%s", listen);
     else
         written = asprintf(&url, "http://%.*s:%u", colon == listen ? 7 : (int)(colon - listen),
-                           colon == listen ? "0.0.0.0" : listen, front_port(gateway->front));
+                           colon == listen ? "0.0.0.0" : listen, front_port(gateway->workers[0]->front));
     return written < 0 ? NULL : url;
 }
 
@@ -341,17 +299,16 @@ static void on_drain_check(evutil_socket_t descriptor, short events, void *conte
     (void)descriptor;
     (void)events;
     struct gateway *gateway = context;
-    size_t clients = hub_client_count(gateway->hub), requests = front_request_count(gateway->front);
-    size_t webhooks = gateway_sinks_held(gateway);
-    bool is_over = clock_now_ms() >= gateway->drain_deadline_ms,
-         is_anybody = clients + requests + webhooks > 0;
+    size_t clients = 0, webhooks = gateway_sinks_held(gateway);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        clients += worker_held(gateway->workers[i]);
+    bool is_over = clock_now_ms() >= gateway->drain_deadline_ms, is_anybody = clients + webhooks > 0;
     if (!is_over && is_anybody)
         return;
     event_del(gateway->drain_timer);
     if (is_anybody)
         LOG_WARN(gateway->log, "drain_timeout is over; those who are left are cut off",
-                 LOG_NUMBER("clients", clients), LOG_NUMBER("requests", requests),
-                 LOG_NUMBER("webhooks", webhooks));
+                 LOG_NUMBER("clients", clients), LOG_NUMBER("webhooks", webhooks));
     gateway->drained(gateway->drained_context);
 }
 
@@ -366,9 +323,9 @@ bool gateway_drain(struct gateway *gateway, gateway_drained *done, void *context
     if (!gateway->drain_timer || event_add(gateway->drain_timer, &interval) != 0)
         return false;
     gateway->metrics->draining = true;
-    front_drain(gateway->front);
     gateway_sinks_drain(gateway);
     /* The last quarter is for clients that are slow to take their last bytes. */
-    hub_drain(gateway->hub, timeout_ms - timeout_ms / 4);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        worker_drain(gateway->workers[i], timeout_ms - timeout_ms / 4);
     return true;
 }

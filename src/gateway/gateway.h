@@ -1,10 +1,10 @@
 /*
  * The whole gateway: builds what there is, binds it together, owns it, and lets it go in order.
  *
- *     Redis ──feed──▶ bind_feed.c ──▶ hub ──▶ clients            front ──▶ hub, snapshot cache, commands
- *     Redis ◀─commands── bind_snapshots.c ◀── snapshot cache ──▶ origin (HTTP)
+ *   main thread      Redis ──feed, tail──▶ dispatcher ──▶ workers          webhooks, figures of streams
+ *   worker (1 … n)   listener ──▶ front ──▶ hub, snapshot cache, commands ──▶ Redis, origin
  *
- * hub, cache, redis and front know nothing of one another but these callbacks.
+ * The parts know nothing of one another but callbacks.
  */
 #pragma once
 
@@ -17,15 +17,17 @@
 struct gateway;
 
 /*
- * Listens from here on. `settings` is borrowed, outlives the gateway, and is changed only right before
- * gateway_apply_settings(). NULL with *ret_problem set to a sentence (address in use, no memory), which the
+ * Listens from here on. `settings` is borrowed, outlives the gateway, and is changed only between
+ * gateway_hold() and gateway_apply_settings(). NULL with *ret_problem set to a sentence (address in use, no memory), which the
  * caller frees.
  */
 struct gateway *gateway_create(struct event_base *base, const struct settings *settings, const char *version,
                                struct log *log, char **ret_problem);
 void gateway_destroy(struct gateway *gateway);
 
-/* Takes over the settings that can change while running. */
+/* Nobody looks at the settings between these two: they may be changed. The second takes over those that can
+ * change while running. */
+void gateway_hold(struct gateway *gateway);
 void gateway_apply_settings(struct gateway *gateway);
 
 /*

@@ -1,25 +1,34 @@
-/* What the gateway is made of, for the files that are the gateway. */
+/*
+ * What the gateway is made of, for the files that are the gateway:
+ *
+ *   gateway.c         the main thread's life: builds all, drains, lets go
+ *   bind_feed.c       feed and commands → dispatcher
+ *   bind_tail.c       tail → dispatcher
+ *   bind_sinks.c      webhooks
+ *   bind_metrics.c    the figures of all threads, for those who ask
+ *
+ *   worker.h          a worker thread, and the files that are one
+ */
 #pragma once
 
 #include <event2/dns.h>
 #include <event2/event.h>
 
+#include "base/mailbox.h"
 #include "consumers/group.h"
 #include "consumers/stream_watch.h"
-#include "front/front.h"
 #include "gateway/gateway.h"
 #include "gateway/settings.h"
-#include "hub/hub.h"
-#include "hub/snapshot_cache.h"
+#include "hub/dispatcher.h"
 #include "metrics/metrics.h"
-#include "outgoing/http_client.h"
+#include "metrics/metrics_reader.h"
 #include "redis/commands.h"
 #include "redis/feed.h"
+#include "redis/redis_link.h"
 #include "redis/redis_url.h"
 #include "redis/tail.h"
 
-/* Where a batch's snapshot is kept in Redis: batch:progress:<id>. */
-#define SNAPSHOT_KEY_PREFIX "batch:progress:"
+struct worker;
 
 struct gateway {
     struct event_base *base;
@@ -27,28 +36,28 @@ struct gateway {
     const char *version;
     struct log *log;
 
-    struct metrics *metrics;
+    struct metrics *metrics; /* what the main thread counts */
     struct evdns_base *dns;
     struct redis_url redis_url;
-    struct snapshot_cache *cache;
-    struct hub *hub;
-    struct feed *feed;          /* NULL while being destroyed */
-    struct commands *commands;  /* NULL while being destroyed */
-    struct tail *tail;          /* NULL while being destroyed */
-    struct http_client *origin; /* NULL without origin_url */
-    struct stream_watch *watch;
+    struct dispatcher *dispatcher;
+    struct dispatcher_port *port; /* for what the main thread itself wants: channels and streams of sinks */
+    struct feed *feed;            /* NULL while being destroyed */
+    struct commands *commands;    /* NULL while being destroyed */
+    struct tail *tail;            /* NULL while being destroyed */
     struct groups *groups;
+    struct stream_watch *watch;
     struct gateway_sinks *sinks; /* NULL: none are configured */
-    struct front *front;
+    struct buffer entry_json;    /* of the entry being handed on */
+
+    struct mailbox *mailbox; /* what the workers ask of the main thread */
+    struct hub_shared hub_shared;
+    struct worker **workers;
+    unsigned worker_count;
+    bool is_held; /* the workers stand still */
+
     struct event *sweep_timer;
     uint64_t swept_connects;   /* streams opened so far, when last swept … */
     uint64_t trimmed_connects; /* … and when free memory was last given back */
-
-    uint64_t feed_generation; /* grows with each connection of the feed */
-    struct log_limiter load_limiter;
-    struct log_limiter origin_limiter;
-    struct log_limiter history_limiter;
-    struct buffer entry_json; /* of the entry being handed on */
 
     struct event *drain_timer;
     uint64_t drain_deadline_ms;
@@ -56,25 +65,30 @@ struct gateway {
     void *drained_context;
 };
 
+/* What every connection to Redis has in common. */
+struct redis_link_options gateway_link_options(const struct gateway *gateway, const char *name,
+                                               size_t output_bytes_max, struct metrics *metrics);
+struct commands *gateway_create_commands(const struct gateway *gateway, struct event_base *base,
+                                         struct evdns_base *dns, const char *name,
+                                         const struct commands_events *events, struct metrics *metrics);
+/* The configured streams; NULL when memory is short. */
+struct stream_watch *gateway_create_watch(const struct gateway *gateway, struct event_base *base,
+                                          struct commands *commands, struct metrics *metrics);
+struct evdns_base *gateway_create_resolver(struct event_base *base);
+
 /* bind_feed.c */
 struct feed_events gateway_feed_events(struct gateway *gateway);
 struct commands_events gateway_commands_events(struct gateway *gateway);
-struct hub_source gateway_hub_source(struct gateway *gateway);
+struct dispatcher_source gateway_dispatcher_source(struct gateway *gateway);
 
-/* bind_streams.c */
+/* bind_tail.c */
 struct tail_events gateway_tail_events(struct gateway *gateway);
-bool gateway_read_history(void *context, const char *stream, size_t length, struct entry_id after,
-                          size_t count, uint64_t token);
-
-/* bind_consumers.c */
 bool gateway_build_groups(struct gateway *gateway);
 
 /* bind_sinks.c */
 bool gateway_build_sinks(struct gateway *gateway, char **ret_problem);
 void gateway_sinks_feed_up(struct gateway *gateway);
 void gateway_sinks_commands_up(struct gateway *gateway);
-/* Then the hub's wish to end the subscription is not for Redis. */
-bool gateway_sinks_want(const struct gateway *gateway, enum feed_kind kind, const char *name, size_t length);
 void gateway_sinks_message(struct gateway *gateway, enum feed_kind kind, const char *name, size_t length,
                            const char *payload, size_t payload_length);
 void gateway_sinks_refused(struct gateway *gateway, enum feed_kind kind, const char *name, size_t length,
@@ -84,5 +98,7 @@ size_t gateway_sinks_held(const struct gateway *gateway);
 void gateway_sinks_stop(struct gateway *gateway);
 void gateway_sinks_destroy(struct gateway *gateway);
 
-/* bind_snapshots.c */
-struct snapshot_source gateway_snapshot_source(struct gateway *gateway);
+/* bind_metrics.c */
+
+/* From a worker's thread: what `reader` answers. */
+struct metrics_reader gateway_metrics_reader(struct worker *worker);

@@ -16,6 +16,8 @@
 #include "gateway/settings_lists.h"
 #include "hub/hub.h"
 
+#define SETTING_WORKERS_MAX 64
+
 struct settings {
     char *listen;    /* host:port, [v6]:port, :port or unix:/path */
     char *redis_url; /* redis://, rediss://, unix:// */
@@ -29,6 +31,7 @@ struct settings {
     enum log_level log_level;
     enum log_format log_format;
     bool access_log;
+    uint64_t workers; /* threads that serve clients; 0: as many as there are processors */
     /* front door */
     uint64_t connections_max;
     uint64_t body_bytes_max;

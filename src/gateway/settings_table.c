@@ -58,6 +58,8 @@ const struct setting settings_table[] = {
       .help = "lines for people or for machines, on standard error" },
     { SWITCH("access_log", "on", access_log), .reloadable = true, .help = "log each request" },
 
+    { COUNT("workers", "0", workers, 0, SETTING_WORKERS_MAX),
+      .help = "threads that serve clients; 0: as many as there are processors" },
     { COUNT("connections_max", "4096", connections_max, 1, 1000000), .reloadable = true,
       .help = "connections with a request in progress or kept alive; streams are not counted" },
     { SIZE("body_bytes_max", "1MiB", body_bytes_max, 1 * KIB, 64 * MIB), .reloadable = true,

@@ -61,7 +61,7 @@ struct hub *hub_create(struct event_base *base, const struct hub_options *option
     hub->cache = cache;
     hub->metrics = metrics;
     hub->log = log;
-    hub->epoch = random_u64();
+    hub->epoch = source->shared->epoch;
     list_init(&hub->dirty_topics);
     list_init(&hub->lingering_topics);
     hub->topics[TOPIC_CHANNEL] = map_create();
@@ -108,15 +108,9 @@ void hub_destroy(struct hub *hub)
     }
     history_destroy(hub->history);
     chunk_release(hub->ids);
-    message_release(hub->publish);
     heartbeat_free(&hub->heartbeat);
     poller_destroy(hub->poller);
     free(hub);
-}
-
-uint64_t hub_epoch(const struct hub *hub)
-{
-    return hub->epoch;
 }
 
 size_t hub_client_count(const struct hub *hub)
@@ -130,6 +124,22 @@ uint64_t hub_retry_ms(const struct hub *hub)
 }
 
 /* --- open and attach --- */
+
+static void give_place_back(struct hub *hub)
+{
+    hub->client_count--;
+    atomic_fetch_sub_explicit(&hub->source.shared->clients, 1, memory_order_relaxed);
+}
+
+static bool take_place(struct hub *hub)
+{
+    size_t others = atomic_fetch_add_explicit(&hub->source.shared->clients, 1, memory_order_relaxed);
+    hub->client_count++;
+    if (others < hub->options.clients_max)
+        return true;
+    give_place_back(hub);
+    return false;
+}
 
 static void leave_topics(struct hub *hub, struct subscriber *subscriber)
 {
@@ -198,7 +208,8 @@ static void set_resume(struct hub *hub, struct subscriber *subscriber, const str
         return;
     if (request->cursor.epoch != hub->epoch) {
         subscriber->join = JOIN_RESTART;
-    } else if (request->cursor.sequence > hub->sequence) {
+    } else if (request->cursor.sequence > hub->sequence &&
+               request->cursor.sequence > hub->source.newest(hub->source.context)) {
         subscriber->join = JOIN_UNKNOWN; /* an id of ours that was never given out */
     } else {
         subscriber->join = JOIN_REPLAY;
@@ -210,13 +221,15 @@ enum hub_open_status hub_open(struct hub *hub, const struct stream_request *requ
                               struct subscriber **ret_subscriber)
 {
     *ret_subscriber = NULL;
-    if (hub->draining || hub->client_count >= hub->options.clients_max) {
+    if (hub->draining || !take_place(hub)) {
         hub->metrics->sse_refused++;
         return hub->draining ? HUB_OPEN_DRAINING : HUB_OPEN_FULL;
     }
     struct subscriber *subscriber = calloc(1, sizeof *subscriber);
-    if (!subscriber)
+    if (!subscriber) {
+        give_place_back(hub);
         return HUB_OPEN_NO_MEMORY;
+    }
     subscriber->descriptor = -1;
     subscriber->format = (uint8_t)request->format;
     set_resume(hub, subscriber, request);
@@ -225,9 +238,9 @@ enum hub_open_status hub_open(struct hub *hub, const struct stream_request *requ
     if ((request->topic_count > 1 && !subscriber->others) || !join_topics(hub, subscriber, request)) {
         leave_topics(hub, subscriber);
         subscriber_free(subscriber);
+        give_place_back(hub);
         return HUB_OPEN_NO_MEMORY;
     }
-    hub->client_count++;
     *ret_subscriber = subscriber;
     return HUB_OPEN_OK;
 }
@@ -274,7 +287,7 @@ void hub_abandon(struct hub *hub, struct subscriber *subscriber)
         subscriber->owner->on_gone(subscriber->owner->context);
     leave_topics(hub, subscriber);
     subscriber_free(subscriber);
-    hub->client_count--;
+    give_place_back(hub);
 }
 
 static void attach_private(struct hub *hub, struct subscriber *subscriber)
@@ -350,7 +363,7 @@ void hub_let_go(struct hub *hub, struct subscriber *subscriber)
     heartbeat_remove(&hub->heartbeat, subscriber);
     subscriber_close(subscriber, &hub->delivery);
     hub->metrics->sse_clients--;
-    hub->client_count--;
+    give_place_back(hub);
     hub_list(hub, subscriber);
 }
 

@@ -1,11 +1,11 @@
 /*
  * The fan-out engine: one Redis subscription per topic, any number of subscribers.
  *
- *   feed ──hub_message()──▶ topic: framed once into the turn's chunk ──hub_turn_end()──▶ one send(2) per
+ *   dispatcher ──hub_apply()──▶ topic: framed once into the turn's chunk ──hub_turn_end()──▶ one send(2) per
  * subscriber
  *
- * Every logical PUBLISH gets one sequence, whether it comes by its channel, by patterns, or both; with the
- * process's epoch it is the event's id (wire/cursor.h). A topic keeps the last messages in its ring, so a
+ * Every logical PUBLISH has one sequence in the process, whether it comes by its channel, by patterns, or
+ * both; with the process's epoch it is the event's id (wire/cursor.h). A topic keeps the last messages in its ring, so a
  * client that comes back to this process gets what it missed; where that cannot be proved it is told by
  * `event: gap`.
  *
@@ -19,12 +19,15 @@
 #pragma once
 
 #include <event2/event.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/log.h"
+#include "hub/hub_event.h"
 #include "hub/snapshot_cache.h"
+#include "hub/topic_kind.h"
 #include "metrics/metrics.h"
 #include "wire/cursor.h"
 #include "wire/entry_id.h"
@@ -35,8 +38,6 @@
 struct history;
 struct hub;
 struct subscriber;
-
-enum topic_kind { TOPIC_CHANNEL, TOPIC_PATTERN, TOPIC_STREAM, TOPIC_KINDS };
 
 enum stream_format {
     STREAM_RAW,      /* data is the payload, unnamed */
@@ -49,7 +50,7 @@ enum stream_format {
 enum slow_policy { SLOW_POLICY_DISCONNECT, SLOW_POLICY_LATEST };
 
 struct hub_options {
-    size_t clients_max;
+    size_t clients_max; /* of all hubs of the process together */
     size_t backlog_bytes_max; /* per client, behind the kernel's own buffer */
     enum slow_policy batch_slow_policy;
     uint64_t stall_timeout_ms; /* a client that takes nothing for so long while something waits is let go */
@@ -60,14 +61,27 @@ struct hub_options {
     size_t replay_bytes;
 };
 
-/* What the hub asks of feed, tail and commands; bound by the gateway. */
+/* What the hubs of the process have in common, each in a thread of its own. */
+struct hub_shared {
+    uint64_t epoch;
+    atomic_size_t clients;
+};
+
+/* What the hub asks of the dispatcher and of commands; bound by the gateway. */
 struct hub_source {
-    bool (*subscribe)(void *context, enum topic_kind kind, const char *name, size_t length);
-    bool (*unsubscribe)(void *context, enum topic_kind kind, const char *name, size_t length);
+    /* `again`: the loss of its last subscription is being told. False: wanted again with the next
+     * HUB_FEED_UP. */
+    bool (*subscribe)(void *context, enum topic_kind kind, const char *name, size_t length, bool again);
+    void (*unsubscribe)(void *context, enum topic_kind kind, const char *name, size_t length);
+    /* The newest sequence that any hub of the process may have given to a client. */
+    uint64_t (*newest)(void *context);
+    /* HUB_CAUGHT_UP follows, from the next turn on. False when memory is short. */
+    bool (*catch_up)(void *context);
     /* Answered through hub_history(), see hub/history.h. */
     bool (*read_history)(void *context, const char *stream, size_t length, struct entry_id after,
                          size_t count, uint64_t token);
     void *context;
+    struct hub_shared *shared;
 };
 
 /* Borrows cache, metrics and log. */
@@ -148,25 +162,10 @@ void hub_end_private(struct hub *hub, struct subscriber *subscriber, const char 
 
 /* --- what Redis says --- */
 
-void hub_feed_up(struct hub *hub);
-void hub_feed_down(struct hub *hub);
-void hub_confirmed(struct hub *hub, enum topic_kind kind, const char *name, size_t length);
-/* Its subscribers are told by `event: error` and let go. */
-void hub_refused(struct hub *hub, enum topic_kind kind, const char *name, size_t length, const char *problem);
-void hub_message(struct hub *hub, enum topic_kind kind, const char *topic, size_t topic_length,
-                 const char *channel, size_t channel_length, const char *payload, size_t payload_length);
-/* The stream is watched: what is behind `last` comes. */
-void hub_watched(struct hub *hub, const char *stream, size_t length, struct entry_id last);
-void hub_entry(struct hub *hub, const char *stream, size_t length, struct entry_id id, const char *json,
-               size_t json_length);
-/* Entries were lost for good; what is behind `last` comes. */
-void hub_stream_broken(struct hub *hub, const char *stream, size_t length, enum gap_reason reason,
-                       struct entry_id last);
+/* What the dispatcher told (hub/dispatcher.h), one after the other; hub_turn_end() follows. */
+void hub_apply(struct hub *hub, const struct hub_event *event);
 /* For the answers to read_history. */
 struct history *hub_history(struct hub *hub);
-void hub_fence(struct hub *hub, uint64_t token);
-/* A key of the snapshot store changed; NULL: all of them. */
-void hub_invalidated(struct hub *hub, const char *batch_id, size_t length);
 void hub_turn_end(struct hub *hub);
 
 /* --- the end --- */
@@ -175,4 +174,3 @@ void hub_turn_end(struct hub *hub);
  * back at once. */
 void hub_drain(struct hub *hub, uint64_t spread_ms);
 size_t hub_client_count(const struct hub *hub);
-uint64_t hub_epoch(const struct hub *hub);

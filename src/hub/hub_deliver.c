@@ -117,56 +117,25 @@ static bool frame_for_members(struct hub *hub, struct topic *topic, const struct
     return frame_for_several(hub, topic, message);
 }
 
-/*
- * One PUBLISH reaches us once for its channel and once for each pattern that matches, right behind one
- * another, the channel first. It keeps one sequence, so that a client that asked for several of them gets it
- * once.
- */
-static bool same_publish(const struct hub *hub, enum topic_kind kind, const struct topic *topic,
-                         const char *channel, size_t channel_length, const char *payload,
-                         size_t payload_length)
+static bool is_batch_channel(const struct message *message)
 {
-    const struct message *last = hub->publish;
-    return kind == TOPIC_PATTERN && last && topic->last_sequence != last->sequence &&
-           last->channel_length == channel_length && last->payload_length == payload_length &&
-           memcmp(message_channel(last), channel, channel_length) == 0 &&
-           memcmp(message_payload(last), payload, payload_length) == 0;
+    return message->channel_length > strlen(BATCH_CHANNEL_PREFIX) &&
+           memcmp(message_channel(message), BATCH_CHANNEL_PREFIX, strlen(BATCH_CHANNEL_PREFIX)) == 0;
 }
 
-static bool is_batch_channel(const char *channel, size_t length)
+/* Once, whatever the number of topics it comes by. */
+static void refresh_snapshot(struct hub *hub, const struct message *message)
 {
-    return length > strlen(BATCH_CHANNEL_PREFIX) &&
-           memcmp(channel, BATCH_CHANNEL_PREFIX, strlen(BATCH_CHANNEL_PREFIX)) == 0;
+    if (!is_batch_channel(message) || message->sequence == hub->live_sequence)
+        return;
+    hub->live_sequence = message->sequence;
+    snapshot_cache_live(hub->cache, message_channel(message) + strlen(BATCH_CHANNEL_PREFIX),
+                        message->channel_length - strlen(BATCH_CHANNEL_PREFIX), message_payload(message),
+                        message->payload_length, message->kind, message->sequence, clock_now_ms());
 }
 
-static struct message *new_publish(struct hub *hub, const char *channel, size_t channel_length,
-                                   const char *payload, size_t payload_length)
+void hub_message(struct hub *hub, struct topic *topic, struct message *message)
 {
-    message_release(hub->publish);
-    hub->publish = NULL;
-    hub->sequence++;
-    struct message *message = message_create(channel, channel_length, payload, payload_length);
-    if (!message)
-        return NULL;
-    message->sequence = hub->sequence;
-    message->received_ns = clock_now_ns();
-    if (is_batch_channel(channel, channel_length))
-        message->kind = payload_classify(payload, payload_length);
-    hub->publish = message;
-    return message;
-}
-
-void hub_message(struct hub *hub, enum topic_kind kind, const char *topic_name, size_t topic_length,
-                 const char *channel, size_t channel_length, const char *payload, size_t payload_length)
-{
-    hub->metrics->events_consumed++;
-    struct topic *topic = hub_find_topic(hub, kind, topic_name, topic_length);
-    if (!topic)
-        return; /* just unsubscribed */
-    bool again = same_publish(hub, kind, topic, channel, channel_length, payload, payload_length);
-    struct message *message =
-        again ? hub->publish : new_publish(hub, channel, channel_length, payload, payload_length);
-    topic->last_sequence = hub->sequence;
     if (message && !hub->syncing)
         hub_admit_joined(hub, topic, message);
     if (!message || !frame_for_members(hub, topic, message)) {
@@ -176,53 +145,18 @@ void hub_message(struct hub *hub, enum topic_kind kind, const char *topic_name, 
     ring_append(&topic->ring, message, hub->options.replay_messages, hub->options.replay_bytes);
     if (topic->turn_terminal && !hub->syncing)
         hub_flush_topic(hub, topic);
-    if (!again && is_batch_channel(channel, channel_length))
-        snapshot_cache_live(hub->cache, channel + strlen(BATCH_CHANNEL_PREFIX),
-                            channel_length - strlen(BATCH_CHANNEL_PREFIX), payload, payload_length,
-                            message->kind, message->sequence, clock_now_ms());
+    refresh_snapshot(hub, message);
 }
 
-static void end_publish(struct hub *hub)
+void hub_entry(struct hub *hub, struct topic *topic, struct entry_id id, struct message *message)
 {
-    message_release(hub->publish);
-    hub->publish = NULL;
-}
-
-void hub_entry(struct hub *hub, const char *stream, size_t length, struct entry_id id, const char *json,
-               size_t json_length)
-{
-    struct topic *topic = hub_find_topic(hub, TOPIC_STREAM, stream, length);
-    if (!topic || topic->state != TOPIC_CONFIRMED || entry_id_compare(id, topic->last_entry) <= 0)
+    if (topic->state != TOPIC_CONFIRMED || entry_id_compare(id, topic->last_entry) <= 0)
         return;
-    hub->metrics->stream_entries++;
-    end_publish(hub);
-    hub->sequence++;
     topic->last_entry = id;
-    struct message *message = message_create(stream, length, json, json_length);
-    if (message) {
-        message->sequence = hub->sequence;
-        message->received_ns = clock_now_ns();
-        message->entry = id;
-    }
     if (!message || !frame_for_members(hub, topic, message))
         lose_members(hub, topic, hub->sequence);
     else
         ring_append(&topic->ring, message, hub->options.replay_messages, hub->options.replay_bytes);
-    message_release(message);
-}
-
-void hub_fence(struct hub *hub, uint64_t token)
-{
-    end_publish(hub);
-    snapshot_cache_fenced(hub->cache, token, hub->sequence, clock_now_ms());
-}
-
-void hub_invalidated(struct hub *hub, const char *id, size_t length)
-{
-    end_publish(hub);
-    snapshot_cache_invalidated(hub->cache, id, length, hub->sequence);
-    if (id)
-        hub_refresh_joined(hub, id, length);
 }
 
 /* --- from frames to sockets --- */

@@ -6,6 +6,8 @@
 #include "hub/hub_state.h"
 #include "wire/sse.h"
 
+#define CATCH_UP_AGAIN_MS 100
+
 /* --- what a subscriber is sent before it is live --- */
 
 void hub_append_greeting(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
@@ -139,6 +141,15 @@ static void join_plain(struct hub *hub, struct subscriber *subscriber)
 
 /* --- from WAITING to LIVE --- */
 
+/* It comes back with an id that another hub gave it, and has more than this one has been told. */
+static void catch_up(struct hub *hub)
+{
+    if (!hub->catching_up)
+        hub->catching_up = hub->source.catch_up(hub->source.context);
+    if (!hub->catching_up)
+        hub_join_waiting_in(hub, CATCH_UP_AGAIN_MS);
+}
+
 void hub_try_join(struct hub *hub, struct subscriber *subscriber)
 {
     if (subscriber->state != SUBSCRIBER_WAITING || subscriber->descriptor < 0 || subscriber->awaits_snapshot)
@@ -152,6 +163,10 @@ void hub_try_join(struct hub *hub, struct subscriber *subscriber)
     for (size_t i = 0; i < subscriber->topic_count; i++)
         if (subscriber_membership(subscriber, i)->topic->state != TOPIC_CONFIRMED)
             return;
+    if (subscriber->join == JOIN_REPLAY && subscriber->sequence > hub->sequence) {
+        catch_up(hub);
+        return;
+    }
     if (subscriber->format == STREAM_BATCH) {
         hub_join_batch(hub, subscriber);
         return;

@@ -2,6 +2,7 @@
  * What the hub is made of, for the files that are the hub:
  *
  *   hub.c          life of the hub and of subscribers: open, attach, close, reap
+ *   hub_apply.c    what the dispatcher tells
  *   hub_topics.c   topics: subscribed when first wanted, confirmed, lingering, gone
  *   hub_join.c     from WAITING to LIVE: greeting, gap, replay
  *   hub_join_batch.c  the same for viewers of batches: snapshot, complete
@@ -36,12 +37,13 @@ struct hub {
     struct log *log;
 
     uint64_t epoch;
-    uint64_t sequence; /* of the newest message of any topic */
+    uint64_t sequence;      /* of the newest that the dispatcher has told */
+    uint64_t live_sequence; /* of the newest message that the snapshot cache was told */
+    bool catching_up;       /* asked to be told of what other hubs have been told already */
     struct map *topics[TOPIC_KINDS];
     struct list dirty_topics;
     struct list lingering_topics;
     struct history *history;
-    struct message *publish; /* the newest, while more topics may turn out to match the same PUBLISH */
 
     bool feed_up;
     bool syncing; /* the feed is back, not all topics are confirmed yet: nothing is sent before the gap is */
@@ -140,7 +142,18 @@ void hub_append_id_line(const struct hub *hub, struct subscriber *subscriber, ui
 void hub_append_gap(struct hub *hub, struct subscriber *subscriber, uint64_t sequence, enum gap_reason reason,
                     const struct stream_gap *stream, struct buffer *out);
 
-/* hub_deliver.c */
+/* hub_topics.c: what becomes of topics and their members */
+void hub_feed_up(struct hub *hub);
+void hub_feed_down(struct hub *hub);
+void hub_confirmed(struct hub *hub, struct topic *topic, const struct hub_event *event);
+void hub_refused(struct hub *hub, struct topic *topic, const char *problem);
+void hub_watched(struct hub *hub, struct topic *topic, struct entry_id last);
+void hub_stream_broken(struct hub *hub, struct topic *topic, enum gap_reason reason, struct entry_id last);
+void hub_streams_lost(struct hub *hub);
+
+/* hub_deliver.c: `message` NULL: it was lost */
+void hub_message(struct hub *hub, struct topic *topic, struct message *message);
+void hub_entry(struct hub *hub, struct topic *topic, struct entry_id id, struct message *message);
 void hub_flush_topic(struct hub *hub, struct topic *topic);
 
 /* hub_tick.c */

@@ -9,16 +9,10 @@ struct topic *hub_find_topic(struct hub *hub, enum topic_kind kind, const char *
 
 static void subscribe(struct hub *hub, struct topic *topic)
 {
+    bool again = hub->syncing && topic->was_confirmed;
     if ((hub->feed_up || topic->kind == TOPIC_STREAM) &&
-        hub->source.subscribe(hub->source.context, topic->kind, topic->name, topic->name_length))
+        hub->source.subscribe(hub->source.context, topic->kind, topic->name, topic->name_length, again))
         topic->state = TOPIC_SUBSCRIBING;
-}
-
-static void count_topics(struct hub *hub)
-{
-    hub->metrics->redis_subscriptions =
-        map_count(hub->topics[TOPIC_CHANNEL]) + map_count(hub->topics[TOPIC_PATTERN]);
-    hub->metrics->streams_watched = map_count(hub->topics[TOPIC_STREAM]);
 }
 
 struct topic *hub_want_topic(struct hub *hub, enum topic_kind kind, const char *name, size_t length)
@@ -36,7 +30,6 @@ struct topic *hub_want_topic(struct hub *hub, enum topic_kind kind, const char *
         return NULL;
     }
     subscribe(hub, topic);
-    count_topics(hub);
     return topic;
 }
 
@@ -44,7 +37,6 @@ static void forget_topic(struct hub *hub, struct topic *topic)
 {
     map_remove(hub->topics[topic->kind], topic->name, topic->name_length);
     topic_destroy(topic);
-    count_topics(hub);
 }
 
 /* Called when a member has left, or has not come: the subscription lingers, for a client that is back in a
@@ -68,9 +60,8 @@ void hub_sweep_topics(struct hub *hub)
             return; /* the rest has been idle for less */
         if (topic->state == TOPIC_SUBSCRIBING)
             continue; /* unsubscribed when it is confirmed: see topic.h */
-        if (topic->state == TOPIC_CONFIRMED &&
-            !hub->source.unsubscribe(hub->source.context, topic->kind, topic->name, topic->name_length))
-            continue; /* the feed is going down; it comes back without this topic */
+        if (topic->state == TOPIC_CONFIRMED)
+            hub->source.unsubscribe(hub->source.context, topic->kind, topic->name, topic->name_length);
         forget_topic(hub, topic);
     }
 }
@@ -81,8 +72,6 @@ void hub_feed_down(struct hub *hub)
 {
     hub->feed_up = false;
     hub->syncing = false;
-    message_release(hub->publish);
-    hub->publish = NULL;
     for (unsigned slot = 0; slot < HEARTBEAT_SLOTS; slot++) {
         struct heartbeat_slot *clients = &hub->heartbeat.slots[slot];
         for (uint32_t i = 0; i < clients->count; i++)
@@ -143,8 +132,7 @@ void hub_feed_up(struct hub *hub)
 {
     hub->feed_up = true;
     hub->syncing = true;
-    hub->sync_sequence =
-        ++hub->sequence;   /* the loss takes a number, so that every older cursor is below the floors */
+    hub->sync_sequence = hub->sequence;
     hub->sync_pending = 1; /* held until all are asked for */
     for (size_t kind = 0; kind < FEED_TOPIC_KINDS; kind++) {
         size_t cursor = 0;
@@ -160,7 +148,6 @@ void hub_feed_up(struct hub *hub)
         }
     }
     count_confirmed(hub);
-    hub_visit_listed(hub);
 }
 
 static void join_members(struct hub *hub, struct topic *topic)
@@ -171,32 +158,35 @@ static void join_members(struct hub *hub, struct topic *topic)
             hub_try_join(hub, waiting->items[i]->subscriber);
 }
 
-void hub_confirmed(struct hub *hub, enum topic_kind kind, const char *name, size_t length)
+/* What other hubs of the process have been told of the topic since it was subscribed is there for clients
+ * that come back. */
+static void take_over_kept(struct hub *hub, struct topic *topic, const struct hub_event *event)
 {
-    struct topic *topic = hub_find_topic(hub, kind, name, length);
-    if (!topic || topic->state != TOPIC_SUBSCRIBING)
+    ring_clear(&topic->ring, event->floor, event->floor_reason);
+    for (size_t i = 0; i < event->kept_count; i++)
+        ring_append(&topic->ring, event->kept[i], hub->options.replay_messages, hub->options.replay_bytes);
+}
+
+void hub_confirmed(struct hub *hub, struct topic *topic, const struct hub_event *event)
+{
+    if (topic->state != TOPIC_SUBSCRIBING)
         return;
     topic->state = TOPIC_CONFIRMED;
-    if (!hub->syncing)
-        hub->sequence++; /* older cursors know nothing of what this topic missed while it was not subscribed
-                          */
     topic->confirmed_sequence = hub->sequence;
-    ring_clear(&topic->ring, hub->sequence, topic->was_confirmed ? GAP_REDIS_RECONNECT : GAP_TRIMMED);
+    take_over_kept(hub, topic, event);
     topic->was_confirmed = true;
-    message_release(hub->publish);
-    hub->publish = NULL;
     count_confirmed(hub);
     join_members(hub, topic);
 }
 
-void hub_refused(struct hub *hub, enum topic_kind kind, const char *name, size_t length, const char *problem)
+void hub_refused(struct hub *hub, struct topic *topic, const char *problem)
 {
-    struct topic *topic = hub_find_topic(hub, kind, name, length);
     /* A stream's key can be overwritten by something else later. */
-    if (!topic || (topic->state != TOPIC_SUBSCRIBING && kind != TOPIC_STREAM))
+    if (topic->state != TOPIC_SUBSCRIBING && topic->kind != TOPIC_STREAM)
         return;
     log_event(hub->log, LOG_LEVEL_WARN, "subscription refused by redis",
-              (const struct log_field[]){ LOG_BYTES("topic", name, length), LOG_TEXT("problem", problem) },
+              (const struct log_field[]){ LOG_BYTES("topic", topic->name, topic->name_length),
+                                          LOG_TEXT("problem", problem) },
               2);
     topic->state = TOPIC_UNSUBSCRIBED;
     for (size_t list = 0; list < MEMBER_LISTS; list++) {
@@ -211,7 +201,7 @@ void hub_refused(struct hub *hub, enum topic_kind kind, const char *name, size_t
                 hub_dismiss(hub, subscriber, problem);
         }
     }
-    if (kind != TOPIC_STREAM)
+    if (topic->kind != TOPIC_STREAM)
         count_confirmed(hub);
 }
 
@@ -222,31 +212,27 @@ struct history *hub_history(struct hub *hub)
     return hub->history;
 }
 
-void hub_watched(struct hub *hub, const char *stream, size_t length, struct entry_id last)
+void hub_watched(struct hub *hub, struct topic *topic, struct entry_id last)
 {
-    struct topic *topic = hub_find_topic(hub, TOPIC_STREAM, stream, length);
-    if (!topic || topic->state != TOPIC_SUBSCRIBING)
+    if (topic->state != TOPIC_SUBSCRIBING)
         return;
     topic->state = TOPIC_CONFIRMED;
     ring_clear(&topic->ring, hub->sequence, GAP_TRIMMED); /* of a key that was refused before */
     topic->last_entry = last;
     topic->ring.floor_entry = last;
     join_members(hub, topic);
-    hub_visit_listed(hub);
 }
 
 /* Everybody who listens is told, and stands at `last` from now on. */
-void hub_stream_broken(struct hub *hub, const char *stream, size_t length, enum gap_reason reason,
-                       struct entry_id last)
+void hub_stream_broken(struct hub *hub, struct topic *topic, enum gap_reason reason, struct entry_id last)
 {
-    struct topic *topic = hub_find_topic(hub, TOPIC_STREAM, stream, length);
-    if (!topic || topic->state != TOPIC_CONFIRMED)
+    if (topic->state != TOPIC_CONFIRMED)
         return;
     hub_flush_topic(hub, topic);
     ring_clear(&topic->ring, hub->sequence, reason);
     topic->ring.floor_entry = last;
     topic->last_entry = last;
-    struct stream_gap gap = { .stream = stream, .length = length };
+    struct stream_gap gap = { .stream = topic->name, .length = topic->name_length };
     const struct members *waiting = &topic->members[MEMBERS_WAITING];
     for (uint32_t i = 0; i < waiting->count; i++)
         waiting->items[i]->proved = false;
@@ -259,5 +245,24 @@ void hub_stream_broken(struct hub *hub, const char *stream, size_t length, enum 
             hub_append_gap(hub, membership->subscriber, membership->subscriber->sequence, reason, &gap, &out);
             hub_send_built(hub, membership->subscriber, &out);
         }
+    }
+}
+
+/* What the tail brought has been lost on its way: who listens comes back and is given it from history. */
+void hub_streams_lost(struct hub *hub)
+{
+    size_t cursor = 0;
+    struct topic *topic;
+    while ((topic = map_next(hub->topics[TOPIC_STREAM], &cursor)) != NULL) {
+        for (size_t list = 0; list < MEMBER_LISTS; list++) {
+            struct members *members = &topic->members[list];
+            for (uint32_t i = members->count; i-- > 0;)
+                if (i < members->count && members->items[i]->subscriber->descriptor >= 0)
+                    hub_let_go(hub, members->items[i]->subscriber);
+        }
+        topic_discard_turn(topic);
+        topic->state = TOPIC_UNSUBSCRIBED;
+        if (topic->member_count > 0)
+            subscribe(hub, topic);
     }
 }

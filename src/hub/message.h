@@ -1,6 +1,10 @@
-/* One message as Redis published it, or one entry of a stream, kept once for all rings that hold it. */
+/*
+ * One message as Redis published it, or one entry of a stream, kept once for all rings and threads that hold
+ * it. References may be taken and given back by any thread; the content does not change once it is handed on.
+ */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,7 +13,7 @@
 #include "wire/payload.h"
 
 struct message {
-    uint32_t references;
+    _Atomic uint32_t references;
     uint32_t channel_length;
     size_t payload_length;
     uint64_t sequence;
@@ -24,6 +28,12 @@ struct message *message_create(const char *channel, size_t channel_length, const
                                size_t payload_length);
 struct message *message_retain(struct message *message);
 void message_release(struct message *message); /* NULL is a no-op */
+
+/* What a kept message costs, so that many empty payloads are bounded too. */
+static inline size_t message_cost(const struct message *message)
+{
+    return sizeof *message + message->channel_length + message->payload_length;
+}
 
 static inline bool message_is_entry(const struct message *message)
 {

@@ -4,12 +4,6 @@
 
 #define RING_CAPACITY_FIRST 8
 
-/* What a kept message costs, so that many empty payloads are bounded too. */
-static size_t message_cost(const struct message *message)
-{
-    return sizeof *message + message->channel_length + message->payload_length;
-}
-
 static void drop_oldest(struct ring *ring)
 {
     struct message *oldest = ring->slots[ring->first];
@@ -94,6 +88,14 @@ uint32_t ring_after_entry(const struct ring *ring, struct entry_id entry)
             low = middle + 1;
     }
     return low;
+}
+
+struct message **ring_copy(const struct ring *ring)
+{
+    struct message **copy = ring->count > 0 ? calloc(ring->count, sizeof(struct message *)) : NULL;
+    for (uint32_t i = 0; copy && i < ring->count; i++)
+        copy[i] = message_retain(ring_get(ring, i));
+    return copy;
 }
 
 void ring_free(struct ring *ring)

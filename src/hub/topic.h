@@ -41,7 +41,6 @@ struct topic {
     bool was_confirmed; /* before: what it missed since, Redis' absence is to blame for */
     bool turn_terminal; /* the turn's batch chunk ends with `complete` */
     uint64_t confirmed_sequence;
-    uint64_t last_sequence; /* of the newest message, to tell one publish from the next (hub.c) */
     uint64_t idle_since_ms; /* when the last subscriber left */
     struct members members[MEMBER_LISTS];
     uint32_t member_count;

@@ -1,5 +1,7 @@
 #include "metrics/metrics.h"
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -7,15 +9,38 @@
 struct metrics *metrics_create(void)
 {
     struct metrics *metrics = calloc(1, sizeof *metrics);
-    if (metrics)
-        metrics->start_wall_ms = clock_wall_ms();
-    list_init(&metrics->sources);
+    if (!metrics)
+        return NULL;
+    metrics->start_wall_ms = clock_wall_ms();
+    list_init(&metrics->own_sources);
+    metrics->sources = &metrics->own_sources;
     return metrics;
 }
 
 void metrics_destroy(struct metrics *metrics)
 {
     free(metrics);
+}
+
+/* Everything up to here is uint64_t, alone or in arrays and histograms. */
+#define SUMMED_BYTES offsetof(struct metrics, redis_up)
+static_assert(SUMMED_BYTES % sizeof(uint64_t) == 0, "figures that are added up are uint64_t");
+
+void metrics_add(struct metrics *into, const struct metrics *figures)
+{
+    uint64_t *sums = (uint64_t *)(void *)into;
+    const uint64_t *addends = (const uint64_t *)(const void *)figures;
+    bool is_first = into->sources == &into->own_sources;
+    for (size_t i = 0; i < SUMMED_BYTES / sizeof(uint64_t); i++)
+        sums[i] += addends[i];
+    into->redis_up = figures->redis_up && (is_first || into->redis_up);
+    into->feed_up = figures->feed_up && (is_first || into->feed_up);
+    into->commands_up = figures->commands_up && (is_first || into->commands_up);
+    into->draining |= figures->draining;
+    if (is_first) {
+        into->start_wall_ms = figures->start_wall_ms;
+        into->sources = figures->sources;
+    }
 }
 
 const char *gap_reason_name(enum gap_reason reason)

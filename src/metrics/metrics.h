@@ -1,6 +1,7 @@
 /*
  * Every figure the gateway keeps, in one struct: whoever counts holds a pointer to it and adds to a field;
- * metrics_text.c gives each its name, type and help. Base units; names ending in _total only grow.
+ * metrics_text.c gives each its name, type and help. Base units; names ending in _total only grow. Each thread
+ * has one of its own; those who read are given the sum.
  */
 #pragma once
 
@@ -108,9 +109,6 @@ struct metrics {
     uint64_t authorizer_failures; /* no answer, or one that is none */
     uint64_t streams_revoked;     /* cut by an administrator */
     /* redis */
-    bool redis_up; /* feed and commands are both ready */
-    bool feed_up;
-    bool commands_up;
     uint64_t redis_reconnects;
     uint64_t redis_subscriptions; /* gauge: channels and patterns subscribed for clients */
     uint64_t streams_watched;     /* gauge: streams read for clients */
@@ -123,11 +121,23 @@ struct metrics {
     uint64_t http_timeouts;         /* closed at the head or body deadline */
     uint64_t accept_pauses;         /* accept paused for want of descriptors */
     struct histogram http_duration; /* head complete → response queued; streams not counted */
+    uint64_t workers;               /* gauge: threads that serve clients */
+    /* what metrics_add() does not just add up follows */
+    bool redis_up; /* feed and commands are both ready */
+    bool feed_up;
+    bool commands_up;
     bool draining;
     uint64_t start_wall_ms;
-    struct list sources; /* of labelled series, metrics/series.h */
+    struct list own_sources;    /* of labelled series, metrics/series.h … */
+    const struct list *sources; /* … and which ones are shown with these figures */
 };
 
 /* NULL when memory is short (it is some 45 KB). */
 struct metrics *metrics_create(void);
 void metrics_destroy(struct metrics *metrics);
+
+/*
+ * Adds a thread's figures to those of others. Redis is up where it is for all of them; draining is who drains
+ * first. `into` shows the sources of the first that was added.
+ */
+void metrics_add(struct metrics *into, const struct metrics *figures);

@@ -198,6 +198,7 @@ static const struct figure figures[] = {
     { "sluice_http_timeouts_total", COUNTER, "Connections closed because a request came too slowly.", COUNT(http_timeouts) },
     { "sluice_http_accept_pauses_total", COUNTER, "Times accepting paused for want of descriptors.", COUNT(accept_pauses) },
     { "sluice_http_request_duration_seconds", HISTOGRAM, "From a complete request head to the queued response; event streams not counted.", TIMES(http_duration) },
+    { "sluice_workers", GAUGE, "Threads that serve clients.", COUNT(workers) },
     { "sluice_draining", GAUGE, "1 while the gateway is shutting down.", FLAG(draining) },
     { "sluice_build_info", GAUGE, "The version that runs; always 1.", append_build_info, 0 },
 
@@ -223,7 +224,7 @@ void metrics_append_text(const struct metrics *metrics, const char *version, str
         series_append_head(out, figure->name, types[figure->type], figure->help);
         figure->append(figure, &reading, out);
     }
-    for (struct list *node = metrics->sources.next; node != &metrics->sources; node = node->next) {
+    for (const struct list *node = metrics->sources->next; node != metrics->sources; node = node->next) {
         const struct metrics_source *source = LIST_OWNER(node, struct metrics_source, node);
         source->append_text(source->context, out);
     }
@@ -380,8 +381,9 @@ void metrics_append_json(const struct metrics *metrics, const char *version, str
     json_access(metrics, out);
     json_http(metrics, out);
     json_process(out);
+    json_count(out, "workers", metrics->workers);
     json_flag(out, "draining", metrics->draining);
-    for (struct list *node = metrics->sources.next; node != &metrics->sources; node = node->next) {
+    for (const struct list *node = metrics->sources->next; node != metrics->sources; node = node->next) {
         const struct metrics_source *source = LIST_OWNER(node, struct metrics_source, node);
         json_name(out, source->json_name);
         source->append_json(source->context, out);

@@ -2,7 +2,7 @@
 
 void metrics_add_source(struct metrics *metrics, struct metrics_source *source)
 {
-    list_append(&metrics->sources, &source->node);
+    list_append(&metrics->own_sources, &source->node);
 }
 
 void series_append_head(struct buffer *out, const char *name, const char *type, const char *help)

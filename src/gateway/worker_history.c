@@ -1,79 +1,17 @@
-/*
- * Redis Streams: the tail brings new entries to the hub, and scripts read back what clients missed.
- */
+/* Streams: scripts read back what clients missed. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "gateway/gateway_state.h"
+#include "gateway/worker.h"
 #include "hub/history.h"
 #include "redis/stream_info.h"
 #include "wire/entry.h"
 
 /* A page ends behind the entry that takes it past this, so that large entries make short pages. */
 #define PAGE_BYTES_MAX "1048576"
-
-/* --- the tail → the hub --- */
-
-static void on_watched(void *context, const char *stream, size_t length, struct entry_id last)
-{
-    struct gateway *gateway = context;
-    hub_watched(gateway->hub, stream, length, last);
-    groups_stream_changed(gateway->groups, stream, length);
-}
-
-static void on_refused(void *context, const char *stream, size_t length, const char *problem)
-{
-    struct gateway *gateway = context;
-    /* Everybody's watch ended with it. */
-    groups_stream_refused(gateway->groups, stream, length);
-    hub_refused(gateway->hub, TOPIC_STREAM, stream, length, problem);
-}
-
-static void on_entry(void *context, const char *stream, size_t length, struct entry_id id,
-                     const struct entry_field *fields, size_t field_count)
-{
-    struct gateway *gateway = context;
-    struct buffer *json = &gateway->entry_json;
-    buffer_reset(json);
-    entry_append_json(json, fields, field_count);
-    if (!json->failed)
-        hub_entry(gateway->hub, stream, length, id, json->data, json->size);
-    else /* memory is short: who listens comes back and is given it from history */
-        hub_stream_broken(gateway->hub, stream, length, GAP_TRIMMED, id);
-    groups_stream_changed(gateway->groups, stream, length);
-}
-
-static void on_broken(void *context, const char *stream, size_t length, enum tail_break reason,
-                      struct entry_id last)
-{
-    struct gateway *gateway = context;
-    hub_stream_broken(gateway->hub, stream, length,
-                      reason == TAIL_BREAK_TRIMMED ? GAP_TRIMMED : GAP_UNKNOWN_ID, last);
-    groups_stream_changed(gateway->groups, stream, length);
-}
-
-static void on_turn_end(void *context)
-{
-    struct gateway *gateway = context;
-    hub_turn_end(gateway->hub);
-}
-
-struct tail_events gateway_tail_events(struct gateway *gateway)
-{
-    return (struct tail_events){
-        .on_watched = on_watched,
-        .on_refused = on_refused,
-        .on_entry = on_entry,
-        .on_broken = on_broken,
-        .on_turn_end = on_turn_end,
-        .context = gateway,
-    };
-}
-
-/* --- history --- */
 
 /*
  * KEYS: the stream. ARGV: first id, most entries, most bytes. Answers {XINFO STREAM, entries, 1 if there is
@@ -103,7 +41,7 @@ static const char page_script[] = "local info = redis.pcall('XINFO', 'STREAM', K
                                   "return {info, entries, 1}\n";
 
 struct page_read {
-    struct gateway *gateway;
+    struct worker *worker;
     uint64_t token;
 };
 
@@ -122,7 +60,7 @@ static struct entry_field *fields_of(const struct reply *texts, size_t count)
     return fields;
 }
 
-static void give_entry(struct gateway *gateway, uint64_t token, const struct reply *entry)
+static void give_entry(struct worker *worker, uint64_t token, const struct reply *entry)
 {
     struct reply id_text = reply_element(entry, 0);
     struct reply texts = reply_element(entry, 1);
@@ -131,11 +69,11 @@ static void give_entry(struct gateway *gateway, uint64_t token, const struct rep
         return;
     size_t count = texts.count / 2;
     struct entry_field *fields = fields_of(&texts, count);
-    struct buffer *json = &gateway->entry_json;
+    struct buffer *json = &worker->entry_json;
     buffer_reset(json);
     if (fields)
         entry_append_json(json, fields, count);
-    history_entry(hub_history(gateway->hub), token, id, fields && !json->failed ? json->data : NULL,
+    history_entry(hub_history(worker->hub), token, id, fields && !json->failed ? json->data : NULL,
                   json->size);
     free(fields);
 }
@@ -152,7 +90,7 @@ static enum history_status take_page(struct page_read *read, enum commands_statu
     if (status == COMMANDS_ERROR && stream_info_parse(reply, &info))
         return HISTORY_OK; /* there is no such stream */
     if (status == COMMANDS_ERROR)
-        log_event_limited(read->gateway->log, &read->gateway->history_limiter, LOG_LEVEL_WARN,
+        log_event_limited(read->worker->log, &read->worker->history_limiter, LOG_LEVEL_WARN,
                           "redis refused to read a stream; it needs EVALSHA, XINFO and XRANGE",
                           (const struct log_field[]){ LOG_BYTES("problem", reply->text, reply->text_length) },
                           1);
@@ -170,7 +108,7 @@ static enum history_status take_page(struct page_read *read, enum commands_statu
     *ret_is_last = reply_element(reply, 2).integer == 0;
     for (size_t i = 0; i < entries.count; i++) {
         struct reply entry = reply_element(&entries, i);
-        give_entry(read->gateway, read->token, &entry);
+        give_entry(read->worker, read->token, &entry);
     }
     return HISTORY_OK;
 }
@@ -181,7 +119,7 @@ static void on_page_read(void *context, enum commands_status status, const struc
     struct stream_facts facts;
     bool is_last;
     enum history_status result = take_page(read, status, reply, &facts, &is_last);
-    history_loaded(hub_history(read->gateway->hub), read->token, result, &facts, is_last, clock_now_ms());
+    history_loaded(hub_history(read->worker->hub), read->token, result, &facts, is_last, clock_now_ms());
     free(read);
 }
 
@@ -193,21 +131,21 @@ static struct entry_id entry_id_behind(struct entry_id after)
     return (struct entry_id){ .ms = after.ms + 1 };
 }
 
-bool gateway_read_history(void *context, const char *stream, size_t length, struct entry_id after,
+bool worker_read_history(void *context, const char *stream, size_t length, struct entry_id after,
                           size_t count, uint64_t token)
 {
-    struct gateway *gateway = context;
-    struct page_read *read = gateway->commands ? malloc(sizeof(*read)) : NULL;
+    struct worker *worker = context;
+    struct page_read *read = worker->commands ? malloc(sizeof(*read)) : NULL;
     if (!read)
         return false;
-    *read = (struct page_read){ .gateway = gateway, .token = token };
+    *read = (struct page_read){ .worker = worker, .token = token };
     char first[ENTRY_ID_LENGTH_MAX], count_text[24];
     entry_id_format(entry_id_behind(after), first);
     snprintf(count_text, sizeof(count_text), "%zu", count);
     const char *const arguments[] = { stream, first, count_text, PAGE_BYTES_MAX };
     const size_t lengths[] = { length, strlen(first), strlen(count_text), strlen(PAGE_BYTES_MAX) };
     const struct command command = { .count = 4, .arguments = arguments, .lengths = lengths };
-    if (commands_run_script(gateway->commands, page_script, 1, &command, on_page_read, read))
+    if (commands_run_script(worker->commands, page_script, 1, &command, on_page_read, read))
         return true;
     free(read);
     return false;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "gateway/gateway_state.h"
+#include "gateway/worker.h"
 #include "wire/payload.h"
 
 /* ---- Redis ---- */
@@ -17,7 +17,7 @@
 #define LOAD_ARGUMENTS_MAX 6
 
 struct snapshot_load {
-    struct gateway *gateway;
+    struct worker *worker;
     uint64_t token;
     uint64_t feed_generation; /* of the connection that the fence was sent to */
     size_t get_index;         /* place of GET's reply; the fence's is the next */
@@ -57,26 +57,26 @@ static void add_text(struct transaction *transaction, const char *text)
 static void on_loaded(void *context, enum commands_status status, const struct reply *reply)
 {
     struct snapshot_load *load = context;
-    struct gateway *gateway = load->gateway;
+    struct worker *worker = load->worker;
     enum snapshot_status found = SNAPSHOT_UNAVAILABLE;
     struct reply value = { .kind = REPLY_NIL };
     bool is_tracked = false, is_fenced = false;
     if (status == COMMANDS_OK && reply->kind == REPLY_ARRAY) {
         struct reply fence = reply_element(reply, load->get_index + 1);
-        bool same_feed = feed_is_up(gateway->feed) && gateway->feed_generation == load->feed_generation;
+        bool same_feed = worker->feed_up && worker->feed_generation == load->feed_generation;
         value = reply_element(reply, load->get_index);
         found = value.kind == REPLY_TEXT ? SNAPSHOT_FOUND : SNAPSHOT_ABSENT;
         /* Commands are answered in order, so what says now that tracking is on was answered before this was
          * read. */
-        is_tracked = same_feed && commands_tracking_is_on(gateway->commands);
+        is_tracked = same_feed && commands_tracking_is_on(worker->commands);
         is_fenced = same_feed && fence.kind == REPLY_INTEGER && fence.integer > 0;
     } else if (status == COMMANDS_ERROR) {
         log_event_limited(
-            gateway->log, &gateway->load_limiter, LOG_LEVEL_WARN,
+            worker->log, &worker->load_limiter, LOG_LEVEL_WARN,
             "redis refused to read a snapshot; it needs GET, SET, PUBLISH, MULTI on batch:* and sluice:*",
             (const struct log_field[]){ LOG_BYTES("problem", reply->text, reply->text_length) }, 1);
     }
-    snapshot_cache_loaded(gateway->cache, load->token, found, value.text,
+    snapshot_cache_loaded(worker->cache, load->token, found, value.text,
                           value.kind == REPLY_TEXT ? value.text_length : 0, is_tracked, is_fenced,
                           clock_now_ms());
     free(load);
@@ -85,17 +85,18 @@ static void on_loaded(void *context, enum commands_status status, const struct r
 static bool load_snapshot(void *context, const char *id, size_t id_length, uint64_t token, const char *value,
                           size_t value_length, uint64_t redis_ttl_ms, bool only_if_absent, bool notify)
 {
-    struct gateway *gateway = context;
+    struct worker *worker = context;
     char ttl_text[24], token_text[24];
     struct buffer key = { 0 }, channel = { 0 };
     struct transaction transaction = { 0 };
-    struct snapshot_load *load = gateway->commands ? malloc(sizeof(*load)) : NULL;
+    struct snapshot_load *load = worker->commands ? malloc(sizeof(*load)) : NULL;
     buffer_append_text(&key, SNAPSHOT_KEY_PREFIX);
     buffer_append(&key, id, id_length);
     buffer_append_text(&channel, BATCH_CHANNEL_PREFIX);
     buffer_append(&channel, id, id_length);
     snprintf(ttl_text, sizeof(ttl_text), "%" PRIu64, redis_ttl_ms);
-    snprintf(token_text, sizeof(token_text), "%" PRIu64, token);
+    uint64_t port = dispatcher_port_number(worker->port);
+    snprintf(token_text, sizeof(token_text), "%" PRIu64, port << FENCE_PORT_SHIFT | token);
 
     if (value) {
         begin_command(&transaction, "SET");
@@ -114,16 +115,16 @@ static bool load_snapshot(void *context, const char *id, size_t id_length, uint6
     begin_command(&transaction, "GET");
     add_argument(&transaction, key.data, key.size);
     begin_command(&transaction, "PUBLISH");
-    add_text(&transaction, gateway->feed ? feed_fence_channel(gateway->feed) : "");
+    add_text(&transaction, worker->gateway->feed ? feed_fence_channel(worker->gateway->feed) : "");
     add_text(&transaction, token_text);
 
     bool is_sent = load && !key.failed && !channel.failed;
     if (is_sent) {
-        *load = (struct snapshot_load){ .gateway = gateway,
+        *load = (struct snapshot_load){ .worker = worker,
                                         .token = token,
-                                        .feed_generation = gateway->feed_generation,
+                                        .feed_generation = worker->feed_generation,
                                         .get_index = transaction.count - 2 };
-        is_sent = commands_send(gateway->commands, transaction.commands, transaction.count, on_loaded, load);
+        is_sent = commands_send(worker->commands, transaction.commands, transaction.count, on_loaded, load);
     }
     if (!is_sent)
         free(load);
@@ -135,7 +136,7 @@ static bool load_snapshot(void *context, const char *id, size_t id_length, uint6
 /* ---- origin ---- */
 
 struct origin_fetch {
-    struct gateway *gateway;
+    struct worker *worker;
     uint64_t token;
 };
 
@@ -143,21 +144,21 @@ static void on_origin_answer(void *context, long http_status, const char *body, 
                              const char *problem)
 {
     struct origin_fetch *fetch = context;
-    struct gateway *gateway = fetch->gateway;
+    struct worker *worker = fetch->worker;
     enum snapshot_status status = SNAPSHOT_UNAVAILABLE;
     if (http_status == 200 && payload_is_json(body, body_length))
         status = SNAPSHOT_FOUND;
     else if (http_status == 404 || http_status == 410 || http_status == 204)
         status = SNAPSHOT_ABSENT;
     else
-        log_event_limited(gateway->log, &gateway->origin_limiter, LOG_LEVEL_WARN,
+        log_event_limited(worker->log, &worker->origin_limiter, LOG_LEVEL_WARN,
                           "the origin did not give a snapshot",
                           (const struct log_field[]){
                               LOG_NUMBER("status", http_status),
                               LOG_TEXT("problem", http_status == 200 ? "the body is not JSON" : problem),
                           },
                           2);
-    snapshot_cache_origin(gateway->cache, fetch->token, status, status == SNAPSHOT_FOUND ? body : NULL,
+    snapshot_cache_origin(worker->cache, fetch->token, status, status == SNAPSHOT_FOUND ? body : NULL,
                           status == SNAPSHOT_FOUND ? body_length : 0, clock_now_ms());
     free(fetch);
 }
@@ -165,15 +166,15 @@ static void on_origin_answer(void *context, long http_status, const char *body, 
 static bool fetch_origin(void *context, const char *id, size_t id_length, uint64_t token)
 {
     static const char *const headers[] = { "Accept: application/json" };
-    struct gateway *gateway = context;
-    if (!gateway->origin)
+    struct worker *worker = context;
+    if (!worker->origin)
         return false;
     struct origin_fetch *fetch = malloc(sizeof(*fetch));
-    char *url = http_client_expand(gateway->settings->origin_url, "id", id, id_length);
+    char *url = http_client_expand(worker->settings->origin_url, "id", id, id_length);
     bool is_sent = false;
     if (fetch && url) {
-        *fetch = (struct origin_fetch){ .gateway = gateway, .token = token };
-        is_sent = http_client_get(gateway->origin, url, headers, 1, on_origin_answer, fetch);
+        *fetch = (struct origin_fetch){ .worker = worker, .token = token };
+        is_sent = http_client_get(worker->origin, url, headers, 1, on_origin_answer, fetch);
     }
     if (!is_sent)
         free(fetch);
@@ -181,8 +182,8 @@ static bool fetch_origin(void *context, const char *id, size_t id_length, uint64
     return is_sent;
 }
 
-struct snapshot_source gateway_snapshot_source(struct gateway *gateway)
+struct snapshot_source worker_snapshot_source(struct worker *worker)
 {
     return (
-        struct snapshot_source){ .load = load_snapshot, .fetch_origin = fetch_origin, .context = gateway };
+        struct snapshot_source){ .load = load_snapshot, .fetch_origin = fetch_origin, .context = worker };
 }

@@ -1,0 +1,299 @@
+/* The dispatcher in the main thread and what a worker has of it: hub, groups and cache. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "gateway/worker.h"
+
+static void update_redis_up(struct worker *worker)
+{
+    struct metrics *metrics = worker->metrics;
+    metrics->redis_up = metrics->feed_up && metrics->commands_up;
+}
+
+/* ---- what the dispatcher tells ---- */
+
+static void feed_up(struct worker *worker, const struct hub_event *event)
+{
+    worker->feed_up = worker->metrics->feed_up = true;
+    update_redis_up(worker);
+    /* The cache forgets before viewers ask it anew, and what they make it read is tracked for this
+     * connection. */
+    commands_track_to(worker->commands, event->client_id);
+    snapshot_cache_feed_up(worker->cache);
+    hub_apply(worker->hub, event);
+}
+
+static void feed_down(struct worker *worker, const struct hub_event *event)
+{
+    worker->feed_up = worker->metrics->feed_up = false;
+    update_redis_up(worker);
+    commands_track_to(worker->commands, 0);
+    hub_apply(worker->hub, event);
+    snapshot_cache_feed_down(worker->cache, clock_now_ms());
+}
+
+/* Events were lost on their way: as if the feed had been lost with them. */
+static void lost(struct worker *worker, const struct hub_event *event)
+{
+    LOG_WARN(worker->log, "memory was short: messages were lost, and clients are told",
+             LOG_NUMBER("worker", worker->number));
+    snapshot_cache_feed_down(worker->cache, clock_now_ms());
+    worker->feed_up = worker->metrics->feed_up = event->feed_up;
+    update_redis_up(worker);
+    commands_track_to(worker->commands, event->feed_up ? event->client_id : 0);
+    if (event->feed_up)
+        snapshot_cache_feed_up(worker->cache);
+    hub_apply(worker->hub, event);
+}
+
+static void apply(struct worker *worker, const struct hub_event *event)
+{
+    worker->feed_generation = event->generation;
+    switch (event->kind) {
+    case HUB_FEED_UP:
+        feed_up(worker, event);
+        return;
+    case HUB_FEED_DOWN:
+        feed_down(worker, event);
+        return;
+    case HUB_LOST:
+        lost(worker, event);
+        return;
+    case HUB_REFUSED:
+        if (event->topic_kind == TOPIC_STREAM)
+            groups_stream_refused(worker->groups, event->name, event->name_length);
+        break;
+    case HUB_WATCHED:
+    case HUB_ENTRY:
+    case HUB_STREAM_BROKEN:
+        hub_apply(worker->hub, event);
+        groups_stream_changed(worker->groups, event->name, event->name_length);
+        return;
+    case HUB_CONFIRMED:
+    case HUB_MESSAGE:
+    case HUB_FENCE:
+    case HUB_INVALIDATED:
+    case HUB_CAUGHT_UP:
+        break;
+    }
+    hub_apply(worker->hub, event);
+}
+
+static void apply_all(struct worker *worker, struct hub_events *events)
+{
+    size_t cursor = 0;
+    struct hub_event event;
+    while (hub_events_next(events, &cursor, &event))
+        apply(worker, &event);
+    hub_turn_end(worker->hub);
+    hub_events_clear(events);
+}
+
+struct delivered_turn {
+    struct mail mail;
+    struct worker *worker;
+    struct hub_events events;
+};
+
+static void drop_turn(struct mail *mail)
+{
+    struct delivered_turn *turn = LIST_OWNER(mail, struct delivered_turn, mail);
+    hub_events_clear(&turn->events);
+    free(turn);
+}
+
+static void run_turn(struct mail *mail)
+{
+    struct delivered_turn *turn = LIST_OWNER(mail, struct delivered_turn, mail);
+    size_t cost = turn->events.cost;
+    apply_all(turn->worker, &turn->events);
+    atomic_fetch_sub_explicit(&turn->worker->queued_bytes, cost, memory_order_relaxed);
+    free(turn);
+}
+
+void worker_deliver(void *context, struct hub_events *events)
+{
+    struct worker *worker = context;
+    if (worker->is_local) {
+        apply_all(worker, events);
+        return;
+    }
+    struct delivered_turn *turn = malloc(sizeof(*turn));
+    if (!turn)
+        return; /* they stay where they are, and come with the next turn */
+    *turn = (struct delivered_turn){ .mail = { .run = run_turn, .drop = drop_turn },
+                                     .worker = worker,
+                                     .events = *events };
+    *events = (struct hub_events){ 0 };
+    atomic_fetch_add_explicit(&worker->queued_bytes, turn->events.cost, memory_order_relaxed);
+    mailbox_post(worker->mailbox, &turn->mail);
+}
+
+/* ---- what the worker wants ---- */
+
+enum wish_kind { WISH_WANT, WISH_LEAVE, WISH_CATCH_UP };
+
+/* A wish on its way to the main thread. */
+struct posted_wish {
+    struct mail mail;
+    struct worker *worker;
+    enum wish_kind kind;
+    struct dispatcher_wish wish;
+    char name[];
+};
+
+static bool make_wish(struct worker *worker, enum wish_kind kind, const struct dispatcher_wish *wish)
+{
+    struct dispatcher *dispatcher = worker->gateway->dispatcher;
+    switch (kind) {
+    case WISH_WANT:
+        return dispatcher_want(dispatcher, worker->port, wish);
+    case WISH_LEAVE:
+        dispatcher_leave(dispatcher, worker->port, wish);
+        break;
+    case WISH_CATCH_UP:
+        dispatcher_catch_up(dispatcher, worker->port);
+        break;
+    }
+    return true;
+}
+
+static void drop_wish(struct mail *mail)
+{
+    free(LIST_OWNER(mail, struct posted_wish, mail));
+}
+
+static void run_wish(struct mail *mail)
+{
+    struct posted_wish *posted = LIST_OWNER(mail, struct posted_wish, mail);
+    struct gateway *gateway = posted->worker->gateway;
+    const struct dispatcher_wish *wish = &posted->wish;
+    bool is_granted = make_wish(posted->worker, posted->kind, wish);
+    /* What the feed cannot take now is asked again when it is back; nobody else asks for a stream again. */
+    if (!is_granted && wish->kind == TOPIC_STREAM)
+        dispatcher_refuse(gateway->dispatcher, posted->worker->port, wish, "memory is short");
+    free(posted);
+}
+
+static bool post_wish(struct worker *worker, enum wish_kind kind, const struct dispatcher_wish *wish)
+{
+    if (worker->is_local)
+        return make_wish(worker, kind, wish);
+    struct posted_wish *posted = malloc(sizeof(*posted) + wish->length);
+    if (!posted)
+        return false;
+    *posted = (struct posted_wish){
+        .mail = { .run = run_wish, .drop = drop_wish }, .worker = worker, .kind = kind, .wish = *wish
+    };
+    if (wish->length > 0)
+        memcpy(posted->name, wish->name, wish->length);
+    posted->wish.name = posted->name;
+    mailbox_post(worker->gateway->mailbox, &posted->mail);
+    return true;
+}
+
+static bool subscribe(void *context, enum topic_kind kind, const char *name, size_t length, bool again)
+{
+    struct worker *worker = context;
+    const struct dispatcher_wish wish = { .kind = kind,
+                                          .interest = INTEREST_HUB,
+                                          .name = name,
+                                          .length = length,
+                                          .generation = worker->feed_generation,
+                                          .again = again };
+    return post_wish(worker, WISH_WANT, &wish);
+}
+
+static void unsubscribe(void *context, enum topic_kind kind, const char *name, size_t length)
+{
+    struct worker *worker = context;
+    const struct dispatcher_wish wish = { .kind = kind,
+                                          .interest = INTEREST_HUB,
+                                          .name = name,
+                                          .length = length,
+                                          .generation = worker->feed_generation };
+    /* Without memory to say so it stays subscribed until the feed is lost. */
+    (void)post_wish(worker, WISH_LEAVE, &wish);
+}
+
+static uint64_t newest(void *context)
+{
+    struct worker *worker = context;
+    return dispatcher_newest(worker->gateway->dispatcher);
+}
+
+static bool catch_up(void *context)
+{
+    struct worker *worker = context;
+    static const struct dispatcher_wish nothing = { .kind = TOPIC_STREAM };
+    return post_wish(worker, WISH_CATCH_UP, &nothing);
+}
+
+struct hub_source worker_hub_source(struct worker *worker)
+{
+    return (struct hub_source){ .subscribe = subscribe,
+                                .unsubscribe = unsubscribe,
+                                .newest = newest,
+                                .catch_up = catch_up,
+                                .read_history = worker_read_history,
+                                .context = worker,
+                                .shared = &worker->gateway->hub_shared };
+}
+
+/* ---- groups ---- */
+
+static bool watch(void *context, const char *stream, size_t length)
+{
+    struct worker *worker = context;
+    const struct dispatcher_wish wish = {
+        .kind = TOPIC_STREAM, .interest = INTEREST_GROUPS, .name = stream, .length = length
+    };
+    return post_wish(worker, WISH_WANT, &wish);
+}
+
+static void unwatch(void *context, const char *stream, size_t length)
+{
+    struct worker *worker = context;
+    const struct dispatcher_wish wish = {
+        .kind = TOPIC_STREAM, .interest = INTEREST_GROUPS, .name = stream, .length = length
+    };
+    (void)post_wish(worker, WISH_LEAVE, &wish);
+}
+
+struct groups_source worker_groups_source(struct worker *worker)
+{
+    return (struct groups_source){ .watch = watch, .unwatch = unwatch, .context = worker };
+}
+
+/* ---- commands: up and down ---- */
+
+/*
+ * The cache's values are exact only while both hold: the feed brings messages and invalidations, and Redis
+ * sends invalidations for what the commands connection has read. So the loss of either is the same to the
+ * cache: from then on values serve plain reads until their TTL, and when both are there again everything is
+ * forgotten, for it may have changed unseen.
+ */
+static void on_commands_up(void *context)
+{
+    struct worker *worker = context;
+    worker->metrics->commands_up = true;
+    update_redis_up(worker);
+    if (worker->feed_up)
+        snapshot_cache_feed_up(worker->cache);
+}
+
+static void on_commands_down(void *context, const char *reason)
+{
+    (void)reason;
+    struct worker *worker = context;
+    worker->metrics->commands_up = false;
+    update_redis_up(worker);
+    snapshot_cache_feed_down(worker->cache, clock_now_ms());
+}
+
+struct commands_events worker_commands_events(struct worker *worker)
+{
+    return (
+        struct commands_events){ .on_up = on_commands_up, .on_down = on_commands_down, .context = worker };
+}
