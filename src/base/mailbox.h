@@ -19,7 +19,7 @@ struct mailbox;
 
 struct mail {
     struct mail *next;
-    void (*run)(struct mail *mail); /* owns it */
+    void (*run)(struct mail *mail);  /* owns it */
     void (*drop)(struct mail *mail); /* instead, when the mailbox is destroyed first */
 };
 

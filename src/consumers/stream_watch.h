@@ -22,8 +22,8 @@
 
 struct stream_watch;
 
-/* Borrows all; adds its series to the metrics. `metrics` NULL: only reads when somebody asks. NULL when memory
- * is short. */
+/* Borrows all; adds its series to the metrics. `metrics` NULL: only reads when somebody asks. NULL when
+ * memory is short. */
 struct stream_watch *stream_watch_create(struct event_base *base, struct commands *commands,
                                          struct metrics *metrics);
 /* After the commands: they answer what is under way. */

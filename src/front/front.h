@@ -46,7 +46,7 @@ struct front_services {
     struct snapshot_cache *cache;
     struct commands *commands;
     struct groups *groups;
-    struct stream_watch *watch; /* NULL: no stream is configured */
+    struct stream_watch *watch;           /* NULL: no stream is configured */
     struct metrics *metrics;              /* where it counts … */
     struct metrics_reader metrics_reader; /* … and what it shows */
     struct log *log;

@@ -119,7 +119,8 @@ static int open_unix(const struct address *address)
     memcpy(name.sun_path, address->host, strlen(address->host) + 1);
     remove_stale_socket(&name);
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (descriptor >= 0 && !bind_and_listen(descriptor, (const struct sockaddr *)&name, sizeof(name), false)) {
+    if (descriptor >= 0 &&
+        !bind_and_listen(descriptor, (const struct sockaddr *)&name, sizeof(name), false)) {
         int error = errno;
         close(descriptor);
         errno = error;
@@ -224,9 +225,8 @@ struct listener *listener_create(struct event_base *base, const struct listener_
                                    .log = log,
                                    .has_room = true };
     if (address_parse(address, &listener->address, &reason)) {
-        listener->descriptor = options->first
-                                   ? open_beside(options->first)
-                                   : open_socket(&listener->address, options->is_shared, &reason);
+        listener->descriptor = options->first ? open_beside(options->first)
+                                              : open_socket(&listener->address, options->is_shared, &reason);
         listener->owns_file = listener->address.is_unix && !options->first && listener->descriptor >= 0;
         if (listener->descriptor < 0 && !reason)
             reason = strerror(errno);

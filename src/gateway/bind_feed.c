@@ -148,7 +148,6 @@ static void unsubscribe(void *context, enum topic_kind kind, const char *name, s
 
 struct dispatcher_source gateway_dispatcher_source(struct gateway *gateway)
 {
-    return (struct dispatcher_source){
-        .subscribe = subscribe, .unsubscribe = unsubscribe, .context = gateway
-    };
+    return (
+        struct dispatcher_source){ .subscribe = subscribe, .unsubscribe = unsubscribe, .context = gateway };
 }

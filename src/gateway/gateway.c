@@ -144,8 +144,7 @@ static bool build_redis(struct gateway *gateway)
 
 static bool build_watch(struct gateway *gateway)
 {
-    gateway->watch =
-        gateway_create_watch(gateway, gateway->base, gateway->commands, gateway->metrics);
+    gateway->watch = gateway_create_watch(gateway, gateway->base, gateway->commands, gateway->metrics);
     return gateway->watch && stream_watch_start(gateway->watch);
 }
 

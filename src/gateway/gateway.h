@@ -18,8 +18,8 @@ struct gateway;
 
 /*
  * Listens from here on. `settings` is borrowed, outlives the gateway, and is changed only between
- * gateway_hold() and gateway_apply_settings(). NULL with *ret_problem set to a sentence (address in use, no memory), which the
- * caller frees.
+ * gateway_hold() and gateway_apply_settings(). NULL with *ret_problem set to a sentence (address in use, no
+ * memory), which the caller frees.
  */
 struct gateway *gateway_create(struct event_base *base, const struct settings *settings, const char *version,
                                struct log *log, char **ret_problem);

@@ -68,8 +68,8 @@ struct worker {
     struct event *drain_timer;
     atomic_size_t held; /* clients and requests that are left, while draining */
     atomic_uint_fast64_t connects;
-    sem_t holds;   /* given when it stands still … */
-    sem_t go_on;   /* … until this is */
+    sem_t holds; /* given when it stands still … */
+    sem_t go_on; /* … until this is */
     char link_name[24];
 };
 
@@ -86,7 +86,8 @@ bool worker_call(struct worker *worker, void (*run)(struct worker *worker, void 
 
 /* Ends the thread. */
 void worker_stop(struct worker *worker);
-/* Asks Redis for nothing from now on, and answers who waits; then, behind the main thread's parts, frees it. */
+/* Asks Redis for nothing from now on, and answers who waits; then, behind the main thread's parts, frees it.
+ */
 void worker_close(struct worker *worker);
 void worker_destroy(struct worker *worker);
 

@@ -132,7 +132,7 @@ static struct entry_id entry_id_behind(struct entry_id after)
 }
 
 bool worker_read_history(void *context, const char *stream, size_t length, struct entry_id after,
-                          size_t count, uint64_t token)
+                         size_t count, uint64_t token)
 {
     struct worker *worker = context;
     struct page_read *read = worker->commands ? malloc(sizeof(*read)) : NULL;

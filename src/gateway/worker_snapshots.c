@@ -184,6 +184,5 @@ static bool fetch_origin(void *context, const char *id, size_t id_length, uint64
 
 struct snapshot_source worker_snapshot_source(struct worker *worker)
 {
-    return (
-        struct snapshot_source){ .load = load_snapshot, .fetch_origin = fetch_origin, .context = worker };
+    return (struct snapshot_source){ .load = load_snapshot, .fetch_origin = fetch_origin, .context = worker };
 }

@@ -187,8 +187,7 @@ bool dispatcher_want(struct dispatcher *dispatcher, struct dispatcher_port *port
 {
     if (is_out_of_date(dispatcher, wish))
         return true; /* it has not heard yet that the feed went, and will ask again */
-    struct dispatcher_topic *topic =
-        map_get(dispatcher->topics[wish->kind], wish->name, wish->length);
+    struct dispatcher_topic *topic = map_get(dispatcher->topics[wish->kind], wish->name, wish->length);
     if (!topic) {
         topic = dispatcher_add_topic(dispatcher, wish);
         if (!topic)
@@ -204,8 +203,7 @@ bool dispatcher_want(struct dispatcher *dispatcher, struct dispatcher_port *port
 void dispatcher_leave(struct dispatcher *dispatcher, struct dispatcher_port *port,
                       const struct dispatcher_wish *wish)
 {
-    struct dispatcher_topic *topic =
-        map_get(dispatcher->topics[wish->kind], wish->name, wish->length);
+    struct dispatcher_topic *topic = map_get(dispatcher->topics[wish->kind], wish->name, wish->length);
     if (!topic || is_out_of_date(dispatcher, wish))
         return;
     topic->interests[port->number] &= (uint8_t)~wish->interest;
@@ -284,9 +282,9 @@ void dispatcher_refused(struct dispatcher *dispatcher, enum topic_kind kind, con
     struct dispatcher_topic *topic = map_get(dispatcher->topics[kind], name, length);
     if (!topic)
         return;
-    tell_those_who_want(
-        dispatcher, topic,
-        &(struct hub_event){ .kind = HUB_REFUSED, .problem = problem, .problem_length = strlen(problem) + 1 });
+    tell_those_who_want(dispatcher, topic,
+                        &(struct hub_event){
+                            .kind = HUB_REFUSED, .problem = problem, .problem_length = strlen(problem) + 1 });
     dispatcher_forget_topic(dispatcher, topic);
     flush_soon(dispatcher);
 }

@@ -70,8 +70,9 @@ struct dispatcher_wish {
     enum dispatcher_interest interest;
     const char *name;
     size_t length;
-    uint64_t generation; /* channels and patterns: of the last HUB_FEED_UP; others are out of date, and ignored */
-    bool again;          /* it was subscribed before the feed was lost, and that loss is being told */
+    uint64_t
+        generation; /* channels and patterns: of the last HUB_FEED_UP; others are out of date, and ignored */
+    bool again;     /* it was subscribed before the feed was lost, and that loss is being told */
 };
 
 /*

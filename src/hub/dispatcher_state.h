@@ -38,10 +38,10 @@ struct dispatcher {
     bool feed_up;
     int64_t client_id;
     uint64_t generation;
-    uint64_t sequence;         /* of the newest message of any topic */
-    uint64_t up_sequence;      /* where the feed came back */
-    _Atomic uint64_t newest;   /* what anybody has been told */
-    struct message *publish;   /* the newest, while more topics may turn out to match the same PUBLISH */
+    uint64_t sequence;       /* of the newest message of any topic */
+    uint64_t up_sequence;    /* where the feed came back */
+    _Atomic uint64_t newest; /* what anybody has been told */
+    struct message *publish; /* the newest, while more topics may turn out to match the same PUBLISH */
     struct map *topics[TOPIC_KINDS];
     unsigned port_count;
     unsigned hub_count; /* ports that are told */

@@ -5,9 +5,9 @@
  * subscriber
  *
  * Every logical PUBLISH has one sequence in the process, whether it comes by its channel, by patterns, or
- * both; with the process's epoch it is the event's id (wire/cursor.h). A topic keeps the last messages in its ring, so a
- * client that comes back to this process gets what it missed; where that cannot be proved it is told by
- * `event: gap`.
+ * both; with the process's epoch it is the event's id (wire/cursor.h). A topic keeps the last messages in its
+ * ring, so a client that comes back to this process gets what it missed; where that cannot be proved it is
+ * told by `event: gap`.
  *
  * The life of a subscriber:
  *
@@ -50,7 +50,7 @@ enum stream_format {
 enum slow_policy { SLOW_POLICY_DISCONNECT, SLOW_POLICY_LATEST };
 
 struct hub_options {
-    size_t clients_max; /* of all hubs of the process together */
+    size_t clients_max;       /* of all hubs of the process together */
     size_t backlog_bytes_max; /* per client, behind the kernel's own buffer */
     enum slow_policy batch_slow_policy;
     uint64_t stall_timeout_ms; /* a client that takes nothing for so long while something waits is let go */

@@ -40,7 +40,8 @@ uint32_t ring_after(const struct ring *ring, uint64_t sequence);
 /* The same for an entry of a stream. */
 uint32_t ring_after_entry(const struct ring *ring, struct entry_id entry);
 
-/* All of them, with a reference each, for hub_event_release_kept(). NULL when memory is short or there are none.
+/* All of them, with a reference each, for hub_event_release_kept(). NULL when memory is short or there are
+ * none.
  */
 struct message **ring_copy(const struct ring *ring);
 

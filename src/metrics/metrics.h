@@ -1,7 +1,7 @@
 /*
  * Every figure the gateway keeps, in one struct: whoever counts holds a pointer to it and adds to a field;
- * metrics_text.c gives each its name, type and help. Base units; names ending in _total only grow. Each thread
- * has one of its own; those who read are given the sum.
+ * metrics_text.c gives each its name, type and help. Base units; names ending in _total only grow. Each
+ * thread has one of its own; those who read are given the sum.
  */
 #pragma once
 

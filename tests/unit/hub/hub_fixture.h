@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "hub/dispatcher.h"
 #include "hub/history.h"
 #include "hub/hub.h"
 
@@ -27,6 +28,10 @@ struct fixture {
     struct event_base *base;
     struct metrics *metrics;
     struct snapshot_cache *cache;
+    struct hub_shared shared;
+    struct dispatcher *dispatcher;
+    struct dispatcher_port *port;
+    uint64_t generation; /* as the hub knows it */
     struct hub *hub;
     char *stored; /* what Redis holds for every batch; NULL: nothing */
     uint64_t load_tokens[ASKED_MAX];
@@ -48,13 +53,78 @@ static inline bool fixture_subscribe(void *context, enum topic_kind kind, const 
     return true;
 }
 
-static inline bool fixture_unsubscribe(void *context, enum topic_kind kind, const char *name, size_t length)
+static inline void fixture_unsubscribe(void *context, enum topic_kind kind, const char *name, size_t length)
 {
     struct fixture *fixture = context;
     cr_assert_lt(fixture->unsubscribes, ASKED_MAX);
     snprintf(fixture->unsubscribed[fixture->unsubscribes++], 80, "%s%.*s", kind == TOPIC_PATTERN ? "p:" : "",
              (int)length, name);
+}
+
+/* --- between dispatcher and hub, as in one thread --- */
+
+static inline struct dispatcher_wish fixture_wish(const struct fixture *fixture, enum topic_kind kind,
+                                                  const char *name, size_t length)
+{
+    return (struct dispatcher_wish){ .kind = kind,
+                                     .interest = INTEREST_HUB,
+                                     .name = name,
+                                     .length = length,
+                                     .generation = fixture->generation };
+}
+
+static inline bool fixture_want(void *context, enum topic_kind kind, const char *name, size_t length,
+                                bool again)
+{
+    struct fixture *fixture = context;
+    struct dispatcher_wish wish = fixture_wish(fixture, kind, name, length);
+    wish.again = again;
+    return dispatcher_want(fixture->dispatcher, fixture->port, &wish);
+}
+
+static inline void fixture_leave(void *context, enum topic_kind kind, const char *name, size_t length)
+{
+    struct fixture *fixture = context;
+    const struct dispatcher_wish wish = fixture_wish(fixture, kind, name, length);
+    dispatcher_leave(fixture->dispatcher, fixture->port, &wish);
+}
+
+static inline uint64_t fixture_newest(void *context)
+{
+    struct fixture *fixture = context;
+    return dispatcher_newest(fixture->dispatcher);
+}
+
+static inline bool fixture_catch_up(void *context)
+{
+    struct fixture *fixture = context;
+    dispatcher_catch_up(fixture->dispatcher, fixture->port);
     return true;
+}
+
+static inline void fixture_deliver(void *context, struct hub_events *events)
+{
+    struct fixture *fixture = context;
+    size_t cursor = 0;
+    struct hub_event event;
+    while (hub_events_next(events, &cursor, &event)) {
+        fixture->generation = event.generation;
+        hub_apply(fixture->hub, &event);
+    }
+    hub_turn_end(fixture->hub);
+    hub_events_clear(events);
+}
+
+static inline void fixture_feed_up(struct fixture *fixture)
+{
+    dispatcher_feed_up(fixture->dispatcher, 7);
+    dispatcher_turn_end(fixture->dispatcher);
+}
+
+static inline void fixture_feed_down(struct fixture *fixture)
+{
+    dispatcher_feed_down(fixture->dispatcher);
+    dispatcher_turn_end(fixture->dispatcher);
 }
 
 static inline bool fixture_read_history(void *context, const char *stream, size_t length,
@@ -89,8 +159,8 @@ static inline void fixture_answer(struct fixture *fixture)
     snapshot_cache_loaded(fixture->cache, token, fixture->stored ? SNAPSHOT_FOUND : SNAPSHOT_ABSENT,
                           fixture->stored, fixture->stored ? strlen(fixture->stored) : 0, true, true,
                           clock_now_ms());
-    hub_fence(fixture->hub, token);
-    hub_turn_end(fixture->hub);
+    dispatcher_fence(fixture->dispatcher, 0, token);
+    dispatcher_turn_end(fixture->dispatcher);
 }
 
 static inline struct hub_options fixture_options(void)
@@ -117,19 +187,34 @@ static inline void fixture_open(struct fixture *fixture, const struct hub_option
     };
     struct snapshot_source source = { .load = fixture_load, .context = fixture };
     fixture->cache = snapshot_cache_create(&cache_options, &source, fixture->metrics);
-    struct hub_source hub_source = { .subscribe = fixture_subscribe,
-                                     .unsubscribe = fixture_unsubscribe,
+    struct dispatcher_source dispatcher_source = { .subscribe = fixture_subscribe,
+                                                   .unsubscribe = fixture_unsubscribe,
+                                                   .context = fixture };
+    const struct dispatcher_options dispatcher_options = { .replay_messages = options->replay_messages,
+                                                           .replay_bytes = options->replay_bytes };
+    fixture->dispatcher =
+        dispatcher_create(fixture->base, &dispatcher_options, &dispatcher_source, fixture->metrics);
+    cr_assert_not_null(fixture->dispatcher);
+    fixture->port = dispatcher_add_port(fixture->dispatcher, fixture_deliver, fixture);
+    fixture->shared.epoch = 0x1234;
+    struct hub_source hub_source = { .subscribe = fixture_want,
+                                     .unsubscribe = fixture_leave,
+                                     .newest = fixture_newest,
+                                     .catch_up = fixture_catch_up,
                                      .read_history = fixture_read_history,
-                                     .context = fixture };
+                                     .context = fixture,
+                                     .shared = &fixture->shared };
     fixture->hub = hub_create(fixture->base, options, &hub_source, fixture->cache, fixture->metrics, NULL);
     cr_assert_not_null(fixture->hub);
     snapshot_cache_feed_up(fixture->cache);
-    hub_feed_up(fixture->hub);
+    fixture_feed_up(fixture);
 }
 
 static inline void fixture_close(struct fixture *fixture)
 {
     hub_destroy(fixture->hub);
+    dispatcher_destroy(fixture->dispatcher);
+    cr_expect_eq(atomic_load(&fixture->shared.clients), 0u);
     cr_expect_eq(fixture->metrics->sse_clients, 0u);
     cr_expect_eq(fixture->metrics->sse_backlog_bytes, 0u);
     snapshot_cache_destroy(fixture->cache);
@@ -146,21 +231,21 @@ static inline void fixture_turn(struct fixture *fixture)
 
 static inline void fixture_confirm(struct fixture *fixture, const char *channel)
 {
-    hub_confirmed(fixture->hub, TOPIC_CHANNEL, channel, strlen(channel));
-    hub_turn_end(fixture->hub);
+    dispatcher_confirmed(fixture->dispatcher, TOPIC_CHANNEL, channel, strlen(channel));
+    dispatcher_turn_end(fixture->dispatcher);
 }
 
 static inline void fixture_say(struct fixture *fixture, const char *channel, const char *payload)
 {
-    hub_message(fixture->hub, TOPIC_CHANNEL, channel, strlen(channel), channel, strlen(channel), payload,
-                strlen(payload));
+    dispatcher_message(fixture->dispatcher, TOPIC_CHANNEL, channel, strlen(channel), channel, strlen(channel),
+                       payload, strlen(payload));
 }
 
 static inline void fixture_say_pattern(struct fixture *fixture, const char *pattern, const char *channel,
                                        const char *payload)
 {
-    hub_message(fixture->hub, TOPIC_PATTERN, pattern, strlen(pattern), channel, strlen(channel), payload,
-                strlen(payload));
+    dispatcher_message(fixture->dispatcher, TOPIC_PATTERN, pattern, strlen(pattern), channel, strlen(channel),
+                       payload, strlen(payload));
 }
 
 /* --- clients --- */
@@ -257,7 +342,7 @@ static inline struct stream_request request_again(struct fixture *fixture, struc
                                                   uint64_t sequence)
 {
     request.resume = RESUME_CURSOR;
-    request.cursor = (struct cursor){ .epoch = hub_epoch(fixture->hub), .sequence = sequence };
+    request.cursor = (struct cursor){ .epoch = fixture->shared.epoch, .sequence = sequence };
     return request;
 }
 

@@ -46,7 +46,7 @@ Test(hub, many_viewers_are_one_subscription_and_one_framing)
     fixture_say(&fixture, "news", "{\"n\":1}");
     fixture_say(&fixture, "news", "{\"n\":2}");
     cr_expect_eq(client_count(clients[0], "data"), 0u, "nothing is sent before the turn ends");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     for (size_t i = 0; i < 20; i++) {
         cr_expect(client_saw_in_order(clients[i], "data: {\"n\":1}\n\n", "data: {\"n\":2}\n\n"));
         cr_expect_eq(client_count(clients[i], "data:"), 2u);
@@ -98,8 +98,8 @@ Test(hub, channel_and_pattern_that_overlap_give_an_event_once)
     struct client *client = client_open(&fixture, &request, 0);
     cr_expect_eq(fixture.subscribes, 3u, "a topic asked for twice is one");
     fixture_confirm(&fixture, "a.b");
-    hub_confirmed(fixture.hub, TOPIC_PATTERN, "a.*", 3);
-    hub_confirmed(fixture.hub, TOPIC_PATTERN, "*.b", 3);
+    dispatcher_confirmed(fixture.dispatcher, TOPIC_PATTERN, "a.*", 3);
+    dispatcher_confirmed(fixture.dispatcher, TOPIC_PATTERN, "*.b", 3);
     for (int i = 0; i < 2; i++) { /* the same payload published twice is two events */
         fixture_say(&fixture, "a.b", "1");
         fixture_say_pattern(&fixture, "a.*", "a.b", "1");
@@ -107,7 +107,7 @@ Test(hub, channel_and_pattern_that_overlap_give_an_event_once)
     }
     fixture_say_pattern(&fixture, "a.*", "a.c", "2");
     fixture_say_pattern(&fixture, "a.*", "a.c", "2");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect_eq(client_count(client, "data: {\"channel\":\"a.b\",\"data\":1}\n\n"), 2u);
     cr_expect_eq(client_count(client, "data: {\"channel\":\"a.c\",\"data\":2}\n\n"), 2u);
     cr_expect_eq(client_count(client, "data:"), 4u);
@@ -126,7 +126,7 @@ Test(hub, several_topics_arrive_in_the_order_of_redis)
     fixture_say(&fixture, "a", "1");
     fixture_say(&fixture, "b", "2");
     fixture_say(&fixture, "a", "3");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect(client_saw_in_order(client, "event: a\ndata: 1", "event: b\ndata: 2"));
     cr_expect(client_saw_in_order(client, "event: b\ndata: 2", "event: a\ndata: 3"));
     client_close(client);
@@ -139,18 +139,18 @@ Test(hub, comes_back_and_gets_what_it_missed)
     struct client *first = open_plain("news");
     fixture_confirm(&fixture, "news");
     fixture_say(&fixture, "news", "one");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     uint64_t sequence = client_sequence(first);
     client_close(first);
     fixture_turn(&fixture);
     fixture_say(&fixture, "news", "two");
     fixture_say(&fixture, "news", "three");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     struct topic_name topic = CHANNEL("news");
     struct stream_request request = request_again(&fixture, request_of(STREAM_RAW, &topic, 1), sequence);
     struct client *again = client_open(&fixture, &request, 0);
     fixture_say(&fixture, "news", "four");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect_eq(client_count(again, "gap"), 0u);
     cr_expect_eq(client_count(again, "data: one"), 0u);
     cr_expect(client_saw_in_order(again, "data: two", "data: three"));
@@ -167,7 +167,7 @@ Test(hub, client_that_is_cut_before_its_first_event_misses_nothing)
     client_close(first);
     fixture_turn(&fixture);
     fixture_say(&fixture, "news", "one");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     struct topic_name topic = CHANNEL("news");
     struct stream_request request = request_again(&fixture, request_of(STREAM_RAW, &topic, 1), sequence);
     struct client *again = client_open(&fixture, &request, 0);
@@ -181,7 +181,7 @@ Test(hub, coming_back_after_the_subscription_went_is_a_gap)
     struct client *first = open_plain("news");
     fixture_confirm(&fixture, "news");
     fixture_say(&fixture, "news", "one");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     uint64_t sequence = client_sequence(first);
     client_close(first);
     fixture_turn(&fixture);
@@ -204,10 +204,10 @@ Test(hub, comes_back_to_several_topics_with_one_cursor)
     struct client *first = client_open(&fixture, &request, 0);
     fixture_confirm(&fixture, "a");
     fixture_confirm(&fixture, "b");
-    hub_confirmed(fixture.hub, TOPIC_PATTERN, "*", 1);
+    dispatcher_confirmed(fixture.dispatcher, TOPIC_PATTERN, "*", 1);
     fixture_say(&fixture, "b", "0");
     fixture_say_pattern(&fixture, "*", "b", "0");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     uint64_t sequence = client_sequence(first);
     client_close(first);
     fixture_turn(&fixture);
@@ -217,7 +217,7 @@ Test(hub, comes_back_to_several_topics_with_one_cursor)
         fixture_say(&fixture, i % 2 ? "a" : "b", payload);
         fixture_say_pattern(&fixture, "*", i % 2 ? "a" : "b", payload);
     }
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     request = request_again(&fixture, request, sequence);
     struct client *again = client_open(&fixture, &request, 0);
     cr_expect_eq(client_count(again, "data:"), 6u);
@@ -232,11 +232,11 @@ Test(hub, trimmed_is_said_before_what_is_left)
     struct client *keeper = open_plain("news");
     fixture_confirm(&fixture, "news");
     fixture_say(&fixture, "news", "first");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     uint64_t sequence = client_sequence(keeper);
     for (int i = 0; i < 9; i++)
         fixture_say(&fixture, "news", i < 8 ? "later" : "last");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     struct topic_name topic = CHANNEL("news");
     struct stream_request request = request_again(&fixture, request_of(STREAM_RAW, &topic, 1), sequence);
     struct client *again = client_open(&fixture, &request, 0);
@@ -280,19 +280,19 @@ Test(hub, lost_redis_is_a_gap_and_then_live_again)
     fixture_confirm(&fixture, "a");
     fixture_confirm(&fixture, "b");
     fixture_say(&fixture, "a", "before");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     uint64_t sequence = client_sequence(single);
-    hub_feed_down(fixture.hub);
+    fixture_feed_down(&fixture);
     client_clear(several);
     client_clear(single);
-    hub_feed_up(fixture.hub);
+    fixture_feed_up(&fixture);
     cr_expect_eq(fixture.subscribes, 4u);
     fixture_confirm(&fixture, "a");
     fixture_say(&fixture, "a", "early");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect_str_eq(client_read(single), "", "no event before the gap is told");
     fixture_confirm(&fixture, "b");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect(
         client_saw_in_order(single, "event: gap\ndata: {\"reason\":\"redis-reconnect\"}", "data: early"));
     cr_expect(client_saw_in_order(several, "event: gap\ndata: {\"reason\":\"redis-reconnect\"}",
@@ -300,7 +300,7 @@ Test(hub, lost_redis_is_a_gap_and_then_live_again)
     cr_expect_eq(client_count(several, "gap"), 1u, "one gap, not one a topic");
     cr_expect_eq(client_count(several, "early"), 1u);
     fixture_say(&fixture, "b", "after");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect_eq(client_count(several, "after"), 1u);
     request = request_again(&fixture, request_of(STREAM_RAW, topics, 1), sequence);
     struct client *again = client_open(&fixture, &request, 0);
@@ -317,13 +317,13 @@ Test(hub, what_the_ring_drops_while_all_is_subscribed_again_is_told)
     struct client *several = client_open(&fixture, &request, 0);
     fixture_confirm(&fixture, "a");
     fixture_confirm(&fixture, "b");
-    hub_feed_down(fixture.hub);
-    hub_feed_up(fixture.hub);
+    fixture_feed_down(&fixture);
+    fixture_feed_up(&fixture);
     fixture_confirm(&fixture, "a");
     for (int i = 0; i < 20; i++)
         fixture_say(&fixture, "a", i < 19 ? "early" : "last");
     fixture_confirm(&fixture, "b");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect(client_saw_in_order(several, "{\"reason\":\"redis-reconnect\"}", "{\"reason\":\"trimmed\"}"));
     cr_expect(client_saw_in_order(several, "{\"reason\":\"trimmed\"}", "\"data\":\"early\""));
     cr_expect_eq(client_count(several, "\"data\":"), 8u, "the ring holds 8");
@@ -332,15 +332,15 @@ Test(hub, what_the_ring_drops_while_all_is_subscribed_again_is_told)
 
 Test(hub, client_that_came_while_redis_was_away_is_told)
 {
-    hub_feed_down(fixture.hub);
+    fixture_feed_down(&fixture);
     struct client *client = open_plain("news");
     cr_expect_eq(client_count(client, "retry: "), 1u, "greeted at once: there is nothing to wait for");
-    hub_feed_up(fixture.hub);
+    fixture_feed_up(&fixture);
     fixture_confirm(&fixture, "news");
     cr_expect_eq(client_count(client, "{\"reason\":\"redis-reconnect\"}"), 1u);
     cr_expect_eq(client_count(client, "retry: "), 1u);
     fixture_say(&fixture, "news", "x");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect_eq(client_count(client, "data: x"), 1u);
     client_close(client);
 }
@@ -348,8 +348,8 @@ Test(hub, client_that_came_while_redis_was_away_is_told)
 Test(hub, refused_subscription_ends_its_streams)
 {
     struct client *client = open_plain("secret");
-    hub_refused(fixture.hub, TOPIC_CHANNEL, "secret", 6, "NOPERM no \"access\"");
-    hub_turn_end(fixture.hub);
+    dispatcher_refused(fixture.dispatcher, TOPIC_CHANNEL, "secret", 6, "NOPERM no \"access\"");
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect_eq(client_count(client, "event: refused\ndata: {\"reason\":\"NOPERM no \\\"access\\\"\"}\n\n"),
                  1u);
     cr_expect(client->ended);
@@ -390,7 +390,7 @@ Test(hub, reader_that_never_reads_is_bounded_and_let_go)
     payload[1024] = '\0';
     for (int i = 0; i < 1000; i++) {
         fixture_say(&fixture, "news", payload);
-        hub_turn_end(fixture.hub);
+        dispatcher_turn_end(fixture.dispatcher);
         client_clear(healthy);
         cr_assert_leq(fixture.metrics->sse_backlog_bytes, 64u * 1024);
     }
@@ -415,9 +415,9 @@ Test(hub, slow_reader_gets_every_byte_in_order_once_it_reads)
         snprintf(payload, sizeof payload, "number %06d", i);
         fixture_say(&fixture, "news", payload);
         if (i % 7 == 0)
-            hub_turn_end(fixture.hub);
+            dispatcher_turn_end(fixture.dispatcher);
     }
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect_gt(fixture.metrics->sse_backlog_bytes, 0u);
     for (int i = 0; i < 1000 && fixture.metrics->sse_backlog_bytes > 0; i++) {
         client_read(slow);

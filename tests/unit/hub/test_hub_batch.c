@@ -30,7 +30,7 @@ static struct client *open_batch(void)
 static void say(const char *payload)
 {
     fixture_say(&fixture, "batch:42", payload);
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
 }
 
 #define RUNNING(n) "{\"status\":\"RUNNING\",\"progress\":" #n "}"
@@ -74,9 +74,9 @@ Test(hub_batch, messages_that_tell_the_snapshot_too_are_given_once_each)
                           true, clock_now_ms());
     fixture_say(&fixture, "batch:42", RUNNING(20));
     fixture_say(&fixture, "batch:42", RUNNING(30));
-    hub_fence(fixture.hub, token);
+    dispatcher_fence(fixture.dispatcher, 0, token);
     fixture_say(&fixture, "batch:42", RUNNING(40));
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect(client_saw_in_order(client, RUNNING(20), RUNNING(30)));
     cr_expect(client_saw_in_order(client, RUNNING(30), RUNNING(40)));
     cr_expect_eq(client_count(client, "event: progress"), 3u, "the snapshot would repeat the second");
@@ -89,7 +89,7 @@ Test(hub_batch, reply_behind_the_fence_loses_nothing)
     struct client *client = open_batch();
     fixture_confirm(&fixture, "batch:42");
     uint64_t token = fixture.load_tokens[0];
-    hub_fence(fixture.hub, token);
+    dispatcher_fence(fixture.dispatcher, 0, token);
     say(RUNNING(40));
     snapshot_cache_loaded(fixture.cache, token, SNAPSHOT_FOUND, fixture.stored, strlen(fixture.stored), true,
                           true, clock_now_ms());
@@ -109,7 +109,7 @@ Test(hub_batch, message_that_repeats_the_snapshot_is_not_sent_again)
     fixture_say(&fixture, "batch:42", RUNNING(30));
     fixture_say(&fixture, "batch:42", RUNNING(31));
     fixture_say(&fixture, "batch:42", RUNNING(31));
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect_eq(client_count(client, RUNNING(30)), 1u);
     cr_expect_eq(client_count(client, RUNNING(31)), 2u, "the same published twice is two messages");
     client_close(client);
@@ -123,7 +123,8 @@ Test(hub_batch, read_between_publish_and_set_is_told_of_the_set)
     fixture_answer(&fixture);
     cr_expect_eq(client_count(client, RUNNING(30)), 1u);
     fixture.stored = COMPLETED;
-    hub_invalidated(fixture.hub, "42", 2);
+    dispatcher_invalidated(fixture.dispatcher, "42", 2);
+    dispatcher_turn_end(fixture.dispatcher);
     fixture_answer(&fixture);
     cr_expect(client_saw_in_order(client, "event: progress\ndata: " COMPLETED,
                                   "event: complete\ndata: " COMPLETED));
@@ -137,7 +138,8 @@ Test(hub_batch, set_that_follows_no_message_is_told_once)
     fixture_confirm(&fixture, "batch:42");
     fixture_answer(&fixture); /* nothing is there */
     fixture.stored = RUNNING(1);
-    hub_invalidated(fixture.hub, "42", 2);
+    dispatcher_invalidated(fixture.dispatcher, "42", 2);
+    dispatcher_turn_end(fixture.dispatcher);
     fixture_answer(&fixture);
     say(RUNNING(1)); /* the worker's PUBLISH behind its SET */
     say(RUNNING(2));
@@ -173,7 +175,7 @@ Test(hub_batch, complete_ends_the_stream)
     fixture_say(&fixture, "batch:42", RUNNING(99));
     fixture_say(&fixture, "batch:42", COMPLETED);
     fixture_say(&fixture, "batch:42", RUNNING(0));
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     cr_expect(client_saw_in_order(client, "event: progress\ndata: " RUNNING(99),
                                   "event: progress\ndata: " COMPLETED));
     cr_expect(client_saw_in_order(client, "event: progress\ndata: " COMPLETED,
@@ -254,9 +256,9 @@ Test(hub_batch, lost_redis_is_a_gap_and_a_fresh_snapshot)
     fixture_answer(&fixture);
     client_clear(client);
     snapshot_cache_feed_down(fixture.cache, clock_now_ms());
-    hub_feed_down(fixture.hub);
+    fixture_feed_down(&fixture);
     snapshot_cache_feed_up(fixture.cache);
-    hub_feed_up(fixture.hub);
+    fixture_feed_up(&fixture);
     fixture.stored = RUNNING(70);
     fixture_confirm(&fixture, "batch:42");
     fixture_answer(&fixture);

@@ -40,7 +40,8 @@ static struct entry_id at(uint64_t ms)
 static void watched(struct played *stream)
 {
     stream->told = stream->last;
-    hub_watched(fixture.hub, stream->name, strlen(stream->name), at(stream->last));
+    dispatcher_watched(fixture.dispatcher, stream->name, strlen(stream->name), at(stream->last));
+    dispatcher_turn_end(fixture.dispatcher);
 }
 
 /* The tail brings what was added. */
@@ -51,9 +52,10 @@ static void tell(struct played *stream, uint64_t upto)
     while (stream->told < upto) {
         char json[40];
         int length = snprintf(json, sizeof(json), "{\"n\":\"%llu\"}", (unsigned long long)++stream->told);
-        hub_entry(fixture.hub, stream->name, strlen(stream->name), at(stream->told), json, (size_t)length);
+        dispatcher_entry(fixture.dispatcher, stream->name, strlen(stream->name), at(stream->told), json,
+                         (size_t)length);
     }
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
 }
 
 /* Redis answers the oldest read. */
@@ -266,7 +268,7 @@ Test(hub_streams, lost_entries_are_told_to_who_listens)
     watched(&orders);
     fixture_confirm(&fixture, "news");
     tell(&orders, 2);
-    hub_stream_broken(fixture.hub, "orders", 6, GAP_TRIMMED, at(50));
+    dispatcher_stream_broken(fixture.dispatcher, "orders", 6, GAP_TRIMMED, at(50));
     orders.last = orders.told = 50;
     tell(&orders, 51);
     cr_expect(client_saw_in_order(single, "{\"reason\":\"trimmed\",\"stream\":\"orders\"}", "id: 51-0"));
@@ -279,10 +281,10 @@ Test(hub_streams, feed_lost_is_no_gap_of_a_stream)
 {
     struct client *client = open_orders(STREAM("orders"));
     watched(&orders);
-    hub_feed_down(fixture.hub);
+    fixture_feed_down(&fixture);
     tell(&orders, 2);
     expect_exactly(client, 1, 2);
-    hub_feed_up(fixture.hub);
+    fixture_feed_up(&fixture);
     tell(&orders, 3);
     expect_exactly(client, 1, 3);
     cr_expect_eq(client_count(client, "gap"), 0u);
@@ -337,7 +339,7 @@ Test(hub_streams, streams_and_channels_in_one_with_one_id)
     watched(&mails);
     tell(&orders, 2);
     fixture_say(&fixture, "news", "1");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     tell(&mails, 1);
     cr_expect(client_saw_in_order(client, "\"stream\":\"orders\",\"id\":\"2-0\"",
                                   "\"channel\":\"news\",\"data\":1"));
@@ -352,7 +354,7 @@ Test(hub_streams, streams_and_channels_in_one_with_one_id)
 
     tell(&orders, 3);
     fixture_say(&fixture, "news", "2");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     tell(&mails, 30); /* more than the ring holds */
     struct client *again = open_again(topics, 3, id, id_length);
     settle(&again, 1);
@@ -374,9 +376,9 @@ Test(hub_streams, after_a_feed_gap_streams_go_on_exactly)
     watched(&orders);
     fixture_confirm(&fixture, "news");
     tell(&orders, 1);
-    hub_feed_down(fixture.hub);
+    fixture_feed_down(&fixture);
     tell(&orders, 2);
-    hub_feed_up(fixture.hub);
+    fixture_feed_up(&fixture);
     tell(&orders, 30); /* while the channel is not confirmed: more than the ring holds */
     fixture_confirm(&fixture, "news");
     settle(&client, 1);
@@ -455,7 +457,7 @@ static struct client *open_from_another_process(struct topic_name *topics)
     topics[0].position = at(7);
     struct stream_request request = request_of(STREAM_ENVELOPE, topics, 2);
     request.resume = RESUME_CURSOR;
-    request.cursor = (struct cursor){ .epoch = hub_epoch(fixture.hub) + 1, .sequence = 3 };
+    request.cursor = (struct cursor){ .epoch = fixture.shared.epoch + 1, .sequence = 3 };
     return client_open(&fixture, &request, 0);
 }
 
@@ -474,7 +476,7 @@ Test(hub_streams, gap_of_the_channels_comes_before_the_first_page)
     cr_expect(client_saw_in_order(client, "{\"reason\":\"restart\"}", "\"id\":\"8-0\""),
               "whoever is cut here has an id of this process");
     fixture_say(&fixture, "news", "\"during\"");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     settle(&client, 1);
     cr_expect_eq(client_count(client, "event: gap"), 1u);
     cr_expect_eq(client_count(client, "\"stream\":\"orders\""), 1993u);
@@ -491,7 +493,7 @@ Test(hub_streams, ids_never_go_back_among_the_channels)
     fixture_confirm(&fixture, "news");
     tell(&orders, 3);
     fixture_say(&fixture, "news", "1");
-    hub_turn_end(fixture.hub);
+    dispatcher_turn_end(fixture.dispatcher);
     topics[0].placed = topics[0].proved = true;
     struct client *first_time = client_open(&fixture, &request, 0);
     cr_expect_eq(client_count(first_time, "\"stream\":\"orders\""), 3u);
