@@ -302,6 +302,29 @@ static struct group_consumer *create_consumer(struct group *group, const struct 
     return consumer;
 }
 
+static void replace(struct group_consumer *older)
+{
+    consumer_end(older, CONSUMER_END_REPLACED, "a newer connection came under this consumer's name");
+}
+
+void groups_told(struct groups *groups, const struct group_news *news)
+{
+    struct group *group =
+        groups_find(groups, news->stream, news->stream_length, news->group, news->group_length);
+    if (!group)
+        return;
+    if (!news->is_newcomer) {
+        group_settle(group, news);
+        return;
+    }
+    struct group_consumer *older = find_consumer(group, news->consumer, news->consumer_length);
+    if (!older)
+        return;
+    replace(older);
+    if (!group_reap(group))
+        group_step(group);
+}
+
 struct group_consumer *groups_consume(struct groups *groups, const struct consumer_request *request,
                                       const struct consumer_events *events)
 {
@@ -320,7 +343,14 @@ struct group_consumer *groups_consume(struct groups *groups, const struct consum
     list_append(&group->consumers, &consumer->node);
     groups->metrics->group_consumers++;
     if (older)
-        consumer_end(older, CONSUMER_END_REPLACED, "a newer connection came under this consumer's name");
+        replace(older);
+    groups_tell(groups, &(struct group_news){ .stream = request->stream,
+                                              .stream_length = request->stream_length,
+                                              .group = request->group,
+                                              .group_length = request->group_length,
+                                              .consumer = request->consumer,
+                                              .consumer_length = request->consumer_length,
+                                              .is_newcomer = true });
     /* Whether the group is still there, and a stream, is what on_ready says. */
     group->exists = false;
     group_step(group);

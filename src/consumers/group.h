@@ -41,11 +41,28 @@
 struct groups;
 struct group_consumer;
 
+/* What groups of other threads of this process should know. */
+struct group_news {
+    const char *stream;
+    size_t stream_length;
+    const char *group;
+    size_t group_length;
+    const char *consumer; /* whose; NULL: anybody's */
+    size_t consumer_length;
+    bool is_newcomer;           /* it has come: an older one of its name ends */
+    bool are_free;              /* the ids were given back: others may have them */
+    const struct entry_id *ids; /* what was acknowledged or given back … */
+    const bool *done;           /* … if it was pending */
+    size_t count;
+};
+
 /* What groups ask of the tail; bound by the gateway. Each watch() that returned true is followed by one
  * unwatch() or groups_stream_refused(). */
 struct groups_source {
     bool (*watch)(void *context, const char *stream, size_t length);
     void (*unwatch)(void *context, const char *stream, size_t length);
+    /* For groups_told() in the other threads; may be NULL. */
+    void (*tell)(void *context, const struct group_news *news);
     void *context;
 };
 
@@ -60,6 +77,9 @@ void groups_destroy(struct groups *groups);
 
 /* There are new entries in a stream. Cheap for streams that nobody consumes. */
 void groups_stream_changed(struct groups *groups, const char *name, size_t length);
+
+/* What happened in another thread. */
+void groups_told(struct groups *groups, const struct group_news *news);
 
 /* The stream is not watched any more, without unwatch(). Groups ask again within a second or two. */
 void groups_stream_refused(struct groups *groups, const char *name, size_t length);

@@ -60,23 +60,22 @@ static struct ids_request *request_create(struct groups *groups, const struct gr
 /* --- what it means here -------------------------------------------------------------------------------- */
 
 /* An id that is not pending, for its consumer or at all, is in flight for nobody. */
-static bool is_over(const struct ids_request *request, size_t index, const struct flight *flight)
+static bool is_over(const struct group_news *news, size_t index, const struct flight *flight)
 {
-    if (request->done[index] || request->consumer_length == 0)
+    if (news->done[index] || news->consumer_length == 0)
         return true;
-    const char *consumer = request->names + request->stream_length + request->group_length;
-    return flight->consumer->name_length == request->consumer_length &&
-           memcmp(flight->consumer->name, consumer, request->consumer_length) == 0;
+    return flight->consumer->name_length == news->consumer_length &&
+           memcmp(flight->consumer->name, news->consumer, news->consumer_length) == 0;
 }
 
-static void settle_flights(const struct ids_request *request, struct group *group)
+void group_settle(struct group *group, const struct group_news *news)
 {
-    for (size_t i = 0; i < request->count; i++) {
-        struct flight *flight = group_find_flight(group, request->ids[i]);
-        if (flight && is_over(request, i, flight))
+    for (size_t i = 0; i < news->count; i++) {
+        struct flight *flight = group_find_flight(group, news->ids[i]);
+        if (flight && is_over(news, i, flight))
             group_remove_flight(group, flight);
     }
-    if (request->verb != GROUP_VERB_ACK)
+    if (news->are_free)
         group_claims_due(group);
     group_step(group);
 }
@@ -99,10 +98,19 @@ static void take_done(struct ids_request *request, const struct reply *reply)
         request->done[i] = one.kind == REPLY_INTEGER && one.integer > 0;
     }
     count_done(request);
-    struct group *group = groups_find(request->groups, request->names, request->stream_length,
-                                      request->names + request->stream_length, request->group_length);
-    if (group)
-        settle_flights(request, group);
+    const struct group_news news = { .stream = request->names,
+                                     .stream_length = request->stream_length,
+                                     .group = request->names + request->stream_length,
+                                     .group_length = request->group_length,
+                                     .consumer =
+                                         request->names + request->stream_length + request->group_length,
+                                     .consumer_length = request->consumer_length,
+                                     .are_free = request->verb != GROUP_VERB_ACK,
+                                     .ids = request->ids,
+                                     .done = request->done,
+                                     .count = request->count };
+    groups_told(request->groups, &news);
+    groups_tell(request->groups, &news);
 }
 
 static enum group_ids_status status_of(const struct reply *reply)

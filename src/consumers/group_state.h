@@ -162,6 +162,17 @@ void group_end_all(struct group *group, enum consumer_end end, const char *probl
 /* Frees who has left, and the group itself if nobody is left. True if it is gone. */
 bool group_reap(struct group *group);
 
+/* For the groups of other threads. */
+static inline void groups_tell(const struct groups *groups, const struct group_news *news)
+{
+    if (groups->source.tell)
+        groups->source.tell(groups->source.context, news);
+}
+
+/* --- group_ids.c --- */
+
+void group_settle(struct group *group, const struct group_news *news);
+
 /* --- group_step.c --- */
 
 /* Asks Redis for what is wanted most, unless something is under way, and sets the timer. */

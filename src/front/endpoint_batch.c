@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "front/batch_name.h"
 #include "front/endpoint.h"
 #include "front/etag.h"
@@ -16,15 +15,15 @@ static void answer_unavailable(struct exchange *exchange)
                             "The snapshots cannot be reached for the moment. Try again later.");
 }
 
-static struct snapshot_cache *cache_of(const struct exchange *exchange)
+static const struct batch_store *batches_of(const struct exchange *exchange)
 {
-    return exchange->front->services.cache;
+    return &exchange->front->services.batches;
 }
 
 static void cancel_read(struct exchange *exchange)
 {
-    snapshot_cache_cancel(cache_of(exchange), exchange->route.name.bytes, exchange->route.name.length,
-                          exchange);
+    const struct batch_store *batches = batches_of(exchange);
+    batches->cancel(batches->context, exchange->route.name.bytes, exchange->route.name.length, exchange);
 }
 
 /* --- GET
@@ -66,9 +65,9 @@ static void on_read(void *context, enum snapshot_status status, const struct sna
 
 static void read_batch(struct exchange *exchange, struct text id)
 {
+    const struct batch_store *batches = batches_of(exchange);
     /* The answer may come inside the call; exchange_wait() does nothing then. */
-    if (snapshot_cache_read(cache_of(exchange), id.bytes, id.length, 0, true, clock_now_ms(), on_read,
-                            exchange))
+    if (batches->read(batches->context, id.bytes, id.length, on_read, exchange))
         exchange_wait(exchange, NULL, cancel_read);
     else
         exchange_answer_problem(exchange, 503, "Memory is short. Try again later.");
@@ -106,12 +105,13 @@ static void store_batch(struct exchange *exchange, struct text id)
         exchange_answer_problem(exchange, problem.status, "%s", problem.detail);
         return;
     }
+    const struct batch_store *batches = batches_of(exchange);
     struct buffer value = { 0 };
     json_text_append_compact(&value, body);
     if (!value.failed && json_text_kind(text_of(value.data, value.size)) != JSON_KIND_OBJECT)
         exchange_answer_problem(exchange, 422, "A snapshot is a JSON object.");
-    else if (!value.failed && snapshot_cache_store(cache_of(exchange), id.bytes, id.length, value.data,
-                                                   value.size, clock_now_ms(), on_stored, exchange))
+    else if (!value.failed && batches->store(batches->context, id.bytes, id.length, value.data, value.size,
+                                             on_stored, exchange))
         exchange_wait(exchange, NULL, cancel_read);
     else
         exchange_answer_problem(exchange, 503, "Memory is short. Try again later.");
@@ -145,7 +145,8 @@ static void on_deleted(void *context, enum commands_status status, const struct 
         return;
     }
     /* A read that came while Redis was deleting may have put the old snapshot back. */
-    snapshot_cache_drop(cache_of(exchange), exchange->route.name.bytes, exchange->route.name.length);
+    const struct batch_store *batches = batches_of(exchange);
+    batches->drop(batches->context, exchange->route.name.bytes, exchange->route.name.length);
     exchange->response.status = 204;
     exchange_answer(exchange);
 }
@@ -169,7 +170,8 @@ static void delete_batch(struct exchange *exchange, struct text id)
     struct deletion *deletion = malloc(sizeof(*deletion));
     if (deletion)
         deletion->exchange = exchange;
-    snapshot_cache_drop(cache_of(exchange), id.bytes, id.length);
+    const struct batch_store *batches = batches_of(exchange);
+    batches->drop(batches->context, id.bytes, id.length);
     if (deletion && send_deletion(exchange, id, deletion)) {
         exchange_wait(exchange, deletion, cancel_deletion);
         return;

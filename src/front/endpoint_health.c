@@ -20,7 +20,7 @@ void endpoint_healthz(struct exchange *exchange)
 void endpoint_readyz(struct exchange *exchange)
 {
     const struct front *front = exchange->front;
-    bool redis = front->services.metrics->redis_up;
+    bool redis = front->services.is_redis_up(front->services.context);
     bool draining = front->draining || front->services.metrics->draining;
     bool ready = redis && !draining;
     struct buffer body = { 0 };

@@ -39,16 +39,29 @@ struct front_options {
     const char *version;
 };
 
+/* The snapshots of batches, once for the process (see hub/snapshot_cache.h for what the answers mean). */
+struct batch_store {
+    /* `ready` may be called inside the call. False when memory is short: it is not called then. */
+    bool (*read)(void *context, const char *id, size_t length, snapshot_ready *ready, void *ready_context);
+    bool (*store)(void *context, const char *id, size_t length, const char *value, size_t value_length,
+                  snapshot_ready *ready, void *ready_context);
+    void (*drop)(void *context, const char *id, size_t length);
+    void (*cancel)(void *context, const char *id, size_t length, void *ready_context);
+    void *context;
+};
+
 /* What endpoints work with; all borrowed, all outlive the front. */
 struct front_services {
     struct event_base *base;
     struct hub *hub;
-    struct snapshot_cache *cache;
+    struct batch_store batches;
     struct commands *commands;
     struct groups *groups;
     struct stream_watch *watch;           /* NULL: no stream is configured */
     struct metrics *metrics;              /* where it counts … */
     struct metrics_reader metrics_reader; /* … and what it shows */
+    bool (*is_redis_up)(void *context);
+    void *context;
     struct log *log;
 };
 

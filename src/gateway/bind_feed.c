@@ -4,10 +4,19 @@
 #include "gateway/gateway_state.h"
 #include "gateway/worker.h"
 
+void gateway_update_redis_up(struct gateway *gateway, struct metrics *metrics)
+{
+    bool was_up = metrics->redis_up;
+    metrics->redis_up = metrics->feed_up && metrics->commands_up;
+    if (metrics->redis_up && !was_up)
+        atomic_fetch_add(&gateway->threads_up, 1);
+    else if (!metrics->redis_up && was_up)
+        atomic_fetch_sub(&gateway->threads_up, 1);
+}
+
 static void update_redis_up(struct gateway *gateway)
 {
-    struct metrics *metrics = gateway->metrics;
-    metrics->redis_up = metrics->feed_up && metrics->commands_up;
+    gateway_update_redis_up(gateway, gateway->metrics);
 }
 
 /* ---- feed → dispatcher ---- */

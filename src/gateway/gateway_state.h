@@ -13,6 +13,7 @@
 
 #include <event2/dns.h>
 #include <event2/event.h>
+#include <stdatomic.h>
 
 #include "base/mailbox.h"
 #include "consumers/group.h"
@@ -53,7 +54,7 @@ struct gateway {
     struct hub_shared hub_shared;
     struct worker **workers;
     unsigned worker_count;
-    bool is_held; /* the workers stand still */
+    atomic_uint threads_up; /* main thread and workers for which Redis is up */
 
     struct event *sweep_timer;
     uint64_t swept_connects;   /* streams opened so far, when last swept … */
@@ -77,6 +78,8 @@ struct stream_watch *gateway_create_watch(const struct gateway *gateway, struct 
 struct evdns_base *gateway_create_resolver(struct event_base *base);
 
 /* bind_feed.c */
+/* Behind a change of a thread's feed_up or commands_up; in that thread. */
+void gateway_update_redis_up(struct gateway *gateway, struct metrics *metrics);
 struct feed_events gateway_feed_events(struct gateway *gateway);
 struct commands_events gateway_commands_events(struct gateway *gateway);
 struct dispatcher_source gateway_dispatcher_source(struct gateway *gateway);

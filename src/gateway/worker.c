@@ -116,18 +116,27 @@ static bool build_origin(struct worker *worker)
     return worker->origin != NULL;
 }
 
+/* For all threads, whichever is asked: the next request may come to another. */
+static bool is_redis_up(void *context)
+{
+    const struct worker *worker = context;
+    return atomic_load(&worker->gateway->threads_up) == worker->gateway->worker_count + 1;
+}
+
 static bool build_front(struct worker *worker, const struct worker *first, char **ret_problem)
 {
     struct front_options options = front_options_of(worker->settings, worker->gateway);
     struct front_services services = {
         .base = worker->base,
         .hub = worker->hub,
-        .cache = worker->cache,
+        .batches = worker_batch_store(worker),
         .commands = worker->commands,
         .groups = worker->groups,
         .watch = worker->watch,
         .metrics = worker->metrics,
         .metrics_reader = gateway_metrics_reader(worker),
+        .is_redis_up = is_redis_up,
+        .context = worker,
         .log = worker->log,
     };
     worker->front = front_create(&options, &services, first ? first->front : NULL, ret_problem);

@@ -12,7 +12,9 @@
  *
  *   worker.c          life: build, run, hold, drain, stop
  *   worker_hub.c      dispatcher ↔ hub, groups and cache
+ *   worker_groups.c   what groups want, and tell those of other workers
  *   worker_snapshots.c  the cache's reads: Redis and origin
+ *   worker_batches.c  GET, PUT and DELETE of batches, by the worker whose they are
  *   worker_history.c  the pages of a stream's history
  */
 #pragma once
@@ -55,6 +57,7 @@ struct worker {
     struct groups *groups;
     struct stream_watch *watch; /* only reads when somebody asks */
     struct front *front;
+    struct list batch_requests; /* that other workers are asked */
     struct event *sweep_timer;
 
     bool feed_up;
@@ -102,14 +105,23 @@ size_t worker_held(const struct worker *worker);
 
 /* worker_hub.c */
 struct hub_source worker_hub_source(struct worker *worker);
-struct groups_source worker_groups_source(struct worker *worker);
 struct commands_events worker_commands_events(struct worker *worker);
 dispatcher_deliver worker_deliver; /* in the main thread; context is the worker */
+
+/* Of the dispatcher; false: see dispatcher_want(). */
+bool worker_want(struct worker *worker, const struct dispatcher_wish *wish);
+void worker_leave(struct worker *worker, const struct dispatcher_wish *wish);
+
+/* worker_groups.c */
+struct groups_source worker_groups_source(struct worker *worker);
 
 /* worker_snapshots.c */
 struct snapshot_source worker_snapshot_source(struct worker *worker);
 /* Fences carry the number of their worker's port. */
 #define FENCE_PORT_SHIFT 48
+
+/* worker_batches.c */
+struct batch_store worker_batch_store(struct worker *worker);
 
 /* worker_history.c */
 bool worker_read_history(void *context, const char *stream, size_t length, struct entry_id after,

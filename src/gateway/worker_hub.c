@@ -7,8 +7,7 @@
 
 static void update_redis_up(struct worker *worker)
 {
-    struct metrics *metrics = worker->metrics;
-    metrics->redis_up = metrics->feed_up && metrics->commands_up;
+    gateway_update_redis_up(worker->gateway, worker->metrics);
 }
 
 /* ---- what the dispatcher tells ---- */
@@ -72,6 +71,7 @@ static void apply(struct worker *worker, const struct hub_event *event)
         return;
     case HUB_CONFIRMED:
     case HUB_MESSAGE:
+    case HUB_LIVE:
     case HUB_FENCE:
     case HUB_INVALIDATED:
     case HUB_CAUGHT_UP:
@@ -193,6 +193,17 @@ static bool post_wish(struct worker *worker, enum wish_kind kind, const struct d
     return true;
 }
 
+bool worker_want(struct worker *worker, const struct dispatcher_wish *wish)
+{
+    return post_wish(worker, WISH_WANT, wish);
+}
+
+void worker_leave(struct worker *worker, const struct dispatcher_wish *wish)
+{
+    /* Without memory to say so it stays subscribed until the feed is lost. */
+    (void)post_wish(worker, WISH_LEAVE, wish);
+}
+
 static bool subscribe(void *context, enum topic_kind kind, const char *name, size_t length, bool again)
 {
     struct worker *worker = context;
@@ -202,7 +213,7 @@ static bool subscribe(void *context, enum topic_kind kind, const char *name, siz
                                           .length = length,
                                           .generation = worker->feed_generation,
                                           .again = again };
-    return post_wish(worker, WISH_WANT, &wish);
+    return worker_want(worker, &wish);
 }
 
 static void unsubscribe(void *context, enum topic_kind kind, const char *name, size_t length)
@@ -213,8 +224,7 @@ static void unsubscribe(void *context, enum topic_kind kind, const char *name, s
                                           .name = name,
                                           .length = length,
                                           .generation = worker->feed_generation };
-    /* Without memory to say so it stays subscribed until the feed is lost. */
-    (void)post_wish(worker, WISH_LEAVE, &wish);
+    worker_leave(worker, &wish);
 }
 
 static uint64_t newest(void *context)
@@ -239,31 +249,6 @@ struct hub_source worker_hub_source(struct worker *worker)
                                 .read_history = worker_read_history,
                                 .context = worker,
                                 .shared = &worker->gateway->hub_shared };
-}
-
-/* ---- groups ---- */
-
-static bool watch(void *context, const char *stream, size_t length)
-{
-    struct worker *worker = context;
-    const struct dispatcher_wish wish = {
-        .kind = TOPIC_STREAM, .interest = INTEREST_GROUPS, .name = stream, .length = length
-    };
-    return post_wish(worker, WISH_WANT, &wish);
-}
-
-static void unwatch(void *context, const char *stream, size_t length)
-{
-    struct worker *worker = context;
-    const struct dispatcher_wish wish = {
-        .kind = TOPIC_STREAM, .interest = INTEREST_GROUPS, .name = stream, .length = length
-    };
-    (void)post_wish(worker, WISH_LEAVE, &wish);
-}
-
-struct groups_source worker_groups_source(struct worker *worker)
-{
-    return (struct groups_source){ .watch = watch, .unwatch = unwatch, .context = worker };
 }
 
 /* ---- commands: up and down ---- */

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "hub/dispatcher_state.h"
-#include "hub/hub.h"
+#include "hub/snapshot_cache.h"
 
 /* --- ports --- */
 
@@ -143,7 +143,7 @@ struct dispatcher_port *dispatcher_add_port(struct dispatcher *dispatcher, dispa
                                       .deliver = deliver,
                                       .context = context };
     if (deliver)
-        dispatcher->hub_count++;
+        dispatcher->hubs[dispatcher->hub_count++] = port;
     return port;
 }
 
@@ -305,12 +305,6 @@ static bool same_publish(const struct dispatcher *dispatcher, const struct dispa
            memcmp(message_payload(last), payload, payload_length) == 0;
 }
 
-static bool is_batch_channel(const char *channel, size_t length)
-{
-    return length > strlen(BATCH_CHANNEL_PREFIX) &&
-           memcmp(channel, BATCH_CHANNEL_PREFIX, strlen(BATCH_CHANNEL_PREFIX)) == 0;
-}
-
 static struct message *new_publish(struct dispatcher *dispatcher, const char *channel, size_t channel_length,
                                    const char *payload, size_t payload_length)
 {
@@ -321,10 +315,23 @@ static struct message *new_publish(struct dispatcher *dispatcher, const char *ch
         return NULL;
     message->sequence = dispatcher->sequence;
     message->received_ns = clock_now_ns();
-    if (is_batch_channel(channel, channel_length))
+    if (message_is_of_batch(message))
         message->kind = payload_classify(payload, payload_length);
     dispatcher->publish = message;
     return message;
+}
+
+/* One cache answers those who ask for a batch: it learns of what others listen to. */
+static void tell_owner(struct dispatcher *dispatcher, const struct dispatcher_topic *topic,
+                       struct message *message)
+{
+    if (dispatcher->hub_count < 2 || !message_is_of_batch(message))
+        return;
+    size_t length;
+    const char *id = message_batch_id(message, &length);
+    struct dispatcher_port *owner = dispatcher->hubs[snapshot_cache_owner(id, length, dispatcher->hub_count)];
+    if (!topic->interests[owner->number])
+        tell(dispatcher, owner, (struct hub_event){ .kind = HUB_LIVE, .message = message });
 }
 
 void dispatcher_message(struct dispatcher *dispatcher, enum topic_kind kind, const char *topic_name,
@@ -346,6 +353,8 @@ void dispatcher_message(struct dispatcher *dispatcher, enum topic_kind kind, con
         ring_append(&topic->ring, message, dispatcher->options.replay_messages,
                     dispatcher->options.replay_bytes);
     tell_those_who_want(dispatcher, topic, &(struct hub_event){ .kind = HUB_MESSAGE, .message = message });
+    if (message)
+        tell_owner(dispatcher, topic, message);
 }
 
 void dispatcher_end_publish(struct dispatcher *dispatcher)

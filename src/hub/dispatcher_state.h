@@ -44,7 +44,8 @@ struct dispatcher {
     struct message *publish; /* the newest, while more topics may turn out to match the same PUBLISH */
     struct map *topics[TOPIC_KINDS];
     unsigned port_count;
-    unsigned hub_count; /* ports that are told */
+    unsigned hub_count;                                 /* ports that are told */
+    struct dispatcher_port *hubs[DISPATCHER_PORTS_MAX]; /* these */
     struct dispatcher_port ports[DISPATCHER_PORTS_MAX];
 };
 

@@ -32,9 +32,6 @@
 #include "wire/cursor.h"
 #include "wire/entry_id.h"
 
-/* A batch is told on the Pub/Sub channel batch:<id>. */
-#define BATCH_CHANNEL_PREFIX "batch:"
-
 struct history;
 struct hub;
 struct subscriber;

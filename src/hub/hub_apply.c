@@ -49,6 +49,9 @@ void hub_apply(struct hub *hub, const struct hub_event *event)
         if (is_wanted)
             hub_message(hub, topic, event->message);
         break;
+    case HUB_LIVE:
+        hub_refresh_snapshot(hub, event->message);
+        break;
     case HUB_WATCHED:
         if (is_wanted)
             hub_watched(hub, topic, event->entry);

@@ -117,21 +117,16 @@ static bool frame_for_members(struct hub *hub, struct topic *topic, const struct
     return frame_for_several(hub, topic, message);
 }
 
-static bool is_batch_channel(const struct message *message)
-{
-    return message->channel_length > strlen(BATCH_CHANNEL_PREFIX) &&
-           memcmp(message_channel(message), BATCH_CHANNEL_PREFIX, strlen(BATCH_CHANNEL_PREFIX)) == 0;
-}
-
 /* Once, whatever the number of topics it comes by. */
-static void refresh_snapshot(struct hub *hub, const struct message *message)
+void hub_refresh_snapshot(struct hub *hub, const struct message *message)
 {
-    if (!is_batch_channel(message) || message->sequence == hub->live_sequence)
+    if (!message_is_of_batch(message) || message->sequence == hub->live_sequence)
         return;
     hub->live_sequence = message->sequence;
-    snapshot_cache_live(hub->cache, message_channel(message) + strlen(BATCH_CHANNEL_PREFIX),
-                        message->channel_length - strlen(BATCH_CHANNEL_PREFIX), message_payload(message),
-                        message->payload_length, message->kind, message->sequence, clock_now_ms());
+    size_t length;
+    const char *id = message_batch_id(message, &length);
+    snapshot_cache_live(hub->cache, id, length, message_payload(message), message->payload_length,
+                        message->kind, message->sequence, clock_now_ms());
 }
 
 void hub_message(struct hub *hub, struct topic *topic, struct message *message)
@@ -145,7 +140,7 @@ void hub_message(struct hub *hub, struct topic *topic, struct message *message)
     ring_append(&topic->ring, message, hub->options.replay_messages, hub->options.replay_bytes);
     if (topic->turn_terminal && !hub->syncing)
         hub_flush_topic(hub, topic);
-    refresh_snapshot(hub, message);
+    hub_refresh_snapshot(hub, message);
 }
 
 void hub_entry(struct hub *hub, struct topic *topic, struct entry_id id, struct message *message)

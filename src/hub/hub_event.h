@@ -23,6 +23,7 @@ enum hub_event_kind {
     HUB_CONFIRMED,     /* a channel or pattern: floor, floor_reason, kept */
     HUB_REFUSED,       /* problem */
     HUB_MESSAGE,       /* message; NULL: it was lost for want of memory */
+    HUB_LIVE,          /* message of a batch that this hub's cache answers for */
     HUB_WATCHED,       /* a stream: what is behind `entry` comes */
     HUB_ENTRY,         /* message; NULL: as above */
     HUB_STREAM_BROKEN, /* entries were lost for good (floor_reason); what is behind `entry` comes */

@@ -155,6 +155,7 @@ void hub_streams_lost(struct hub *hub);
 void hub_message(struct hub *hub, struct topic *topic, struct message *message);
 void hub_entry(struct hub *hub, struct topic *topic, struct entry_id id, struct message *message);
 void hub_flush_topic(struct hub *hub, struct topic *topic);
+void hub_refresh_snapshot(struct hub *hub, const struct message *message);
 
 /* hub_tick.c */
 bool hub_start_timers(struct hub *hub);

@@ -8,9 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "wire/entry_id.h"
 #include "wire/payload.h"
+
+/* A batch is told on the Pub/Sub channel batch:<id>. */
+#define BATCH_CHANNEL_PREFIX "batch:"
 
 struct message {
     _Atomic uint32_t references;
@@ -48,4 +52,16 @@ static inline const char *message_channel(const struct message *message)
 static inline const char *message_payload(const struct message *message)
 {
     return message->bytes + message->channel_length;
+}
+
+static inline bool message_is_of_batch(const struct message *message)
+{
+    return message->channel_length > strlen(BATCH_CHANNEL_PREFIX) &&
+           memcmp(message->bytes, BATCH_CHANNEL_PREFIX, strlen(BATCH_CHANNEL_PREFIX)) == 0;
+}
+
+static inline const char *message_batch_id(const struct message *message, size_t *ret_length)
+{
+    *ret_length = message->channel_length - strlen(BATCH_CHANNEL_PREFIX);
+    return message->bytes + strlen(BATCH_CHANNEL_PREFIX);
 }

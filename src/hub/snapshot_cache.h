@@ -62,6 +62,9 @@ struct snapshot {
     enum payload_kind kind;
 };
 
+/* Which of `count` caches of a process answers those who ask for a batch. */
+unsigned snapshot_cache_owner(const char *id, size_t length, unsigned count);
+
 /* The etag of such bytes. */
 uint64_t snapshot_etag(const char *bytes, size_t length);
 

@@ -236,7 +236,8 @@ test('a channel is posted by one of several gateways, and by another when that o
       return stream.events.length > 0;
     });
     await stream.close();
-    await until('nobody is left', async () => (await first.metric('sluice_redis_subscriptions')) === 0);
+    await until('nobody is left', async () => (await first.metric('sluice_sse_clients')) === 0);
+    assert.equal(await first.metric('sluice_redis_subscriptions'), 1, 'that of the sink');
     const before = receiver.requests.length;
     await redis.publish('live:news', '"without clients"');
     await receiver.request(before + 1);
