@@ -42,7 +42,7 @@ struct hub_options hub_options_of(const struct settings *settings)
 
 static size_t share_of(uint64_t whole, unsigned worker_count)
 {
-    return (size_t)((whole + worker_count - 1) / worker_count);
+    return whole < worker_count ? 1 : (size_t)(whole / worker_count);
 }
 
 struct front_options front_options_of(const struct settings *settings, const struct gateway *gateway)

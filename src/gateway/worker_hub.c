@@ -80,14 +80,13 @@ static void apply(struct worker *worker, const struct hub_event *event)
     hub_apply(worker->hub, event);
 }
 
-static void apply_all(struct worker *worker, struct hub_events *events)
+static void apply_all(struct worker *worker, const struct hub_events *events)
 {
     size_t cursor = 0;
     struct hub_event event;
     while (hub_events_next(events, &cursor, &event))
         apply(worker, &event);
     hub_turn_end(worker->hub);
-    hub_events_clear(events);
 }
 
 struct delivered_turn {
@@ -108,6 +107,7 @@ static void run_turn(struct mail *mail)
     struct delivered_turn *turn = LIST_OWNER(mail, struct delivered_turn, mail);
     size_t cost = turn->events.cost;
     apply_all(turn->worker, &turn->events);
+    hub_events_clear(&turn->events);
     atomic_fetch_sub_explicit(&turn->worker->queued_bytes, cost, memory_order_relaxed);
     free(turn);
 }
@@ -116,7 +116,11 @@ void worker_deliver(void *context, struct hub_events *events)
 {
     struct worker *worker = context;
     if (worker->is_local) {
-        apply_all(worker, events);
+        /* What it makes the dispatcher tell is for the next turn. */
+        struct hub_events turn = *events;
+        *events = (struct hub_events){ 0 };
+        apply_all(worker, &turn);
+        hub_events_recycle(&turn, events);
         return;
     }
     struct delivered_turn *turn = malloc(sizeof(*turn));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define CAPACITY_FIRST 4096
+#define CAPACITY_KEPT (64u << 10)
 
 /* A record: the event, the bytes of name and problem, and room up to the next aligned place. */
 static size_t record_size(const struct hub_event *event)
@@ -69,7 +70,7 @@ void hub_event_release_kept(struct message **kept, size_t count)
     free(kept);
 }
 
-void hub_events_clear(struct hub_events *events)
+static void release_all(const struct hub_events *events)
 {
     size_t cursor = 0;
     struct hub_event event;
@@ -77,6 +78,21 @@ void hub_events_clear(struct hub_events *events)
         message_release(event.message);
         hub_event_release_kept(event.kept, event.kept_count);
     }
+}
+
+void hub_events_clear(struct hub_events *events)
+{
+    release_all(events);
     free(events->records);
+    *events = (struct hub_events){ 0 };
+}
+
+void hub_events_recycle(struct hub_events *events, struct hub_events *next)
+{
+    release_all(events);
+    if (next->records || events->capacity > CAPACITY_KEPT)
+        free(events->records);
+    else
+        *next = (struct hub_events){ .records = events->records, .capacity = events->capacity };
     *events = (struct hub_events){ 0 };
 }

@@ -69,4 +69,7 @@ bool hub_events_next(const struct hub_events *events, size_t *cursor, struct hub
 
 /* Gives back references and memory; empty afterwards. */
 void hub_events_clear(struct hub_events *events);
+
+/* The same, but leaves the memory to `next` if that has none. */
+void hub_events_recycle(struct hub_events *events, struct hub_events *next);
 void hub_event_release_kept(struct message **kept, size_t count);

@@ -16,6 +16,8 @@ if (!existsSync(BINARY)) throw new Error(`${BINARY} is not there: build it (./de
 /** Taken out of the environment that a gateway is started with: nothing of the caller's may decide what it does. */
 const CLEAN = {};
 for (const name of Object.keys(process.env)) if (/^(SLUICE_.*|REDIS_URL.*|PORT)$/.test(name)) CLEAN[name] = undefined;
+/** SLUICE_TEST_WORKERS=4 runs the suite with so many workers. */
+if (process.env.SLUICE_TEST_WORKERS) CLEAN.SLUICE_WORKERS = process.env.SLUICE_TEST_WORKERS;
 
 /** Runs a command of the binary without serving: {code, output, stdout}. */
 export function sluice(args, options = {}) {

@@ -105,14 +105,16 @@ static inline bool fixture_catch_up(void *context)
 static inline void fixture_deliver(void *context, struct hub_events *events)
 {
     struct fixture *fixture = context;
+    struct hub_events turn = *events;
+    *events = (struct hub_events){ 0 };
     size_t cursor = 0;
     struct hub_event event;
-    while (hub_events_next(events, &cursor, &event)) {
+    while (hub_events_next(&turn, &cursor, &event)) {
         fixture->generation = event.generation;
         hub_apply(fixture->hub, &event);
     }
     hub_turn_end(fixture->hub);
-    hub_events_clear(events);
+    hub_events_recycle(&turn, events);
 }
 
 static inline void fixture_feed_up(struct fixture *fixture)
