@@ -45,6 +45,7 @@ static struct hub_options hub_options_of(const struct settings *settings)
         .heartbeat_ms = settings->heartbeat_ms,
         .retry_min_ms = settings->retry_min_ms,
         .retry_max_ms = settings->retry_max_ms,
+        .coalesce_ms = settings->coalesce_ms,
         .linger_ms = settings->subscription_linger_ms,
         .replay_messages = settings->replay_messages,
         .replay_bytes = settings->replay_bytes,

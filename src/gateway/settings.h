@@ -39,6 +39,7 @@ struct settings {
     /* streams */
     uint64_t clients_max;
     uint64_t topics_per_stream_max;
+    uint64_t coalesce_ms;
     uint64_t heartbeat_ms;
     uint64_t retry_min_ms;
     uint64_t retry_max_ms;

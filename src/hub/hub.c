@@ -63,6 +63,7 @@ struct hub *hub_create(struct event_base *base, const struct hub_options *option
     hub->log = log;
     hub->epoch = random_u64();
     list_init(&hub->dirty_topics);
+    list_init(&hub->held_topics);
     list_init(&hub->lingering_topics);
     hub->topics[TOPIC_CHANNEL] = map_create();
     hub->topics[TOPIC_PATTERN] = map_create();
@@ -73,7 +74,8 @@ struct hub *hub_create(struct event_base *base, const struct hub_options *option
     hub->delivery = (struct delivery){ .poller = hub->poller, .metrics = metrics, .now_ms = clock_now_ms() };
     hub_set_options(hub, options);
     if (!hub->topics[TOPIC_CHANNEL] || !hub->topics[TOPIC_PATTERN] || !hub->topics[TOPIC_STREAM] ||
-        !hub->history || !hub->poller || !hub_start_replays(hub) || !hub_start_timers(hub)) {
+        !hub->history || !hub->poller || !hub_start_replays(hub) || !hub_start_hold(hub) ||
+        !hub_start_timers(hub)) {
         hub_destroy(hub);
         return NULL;
     }
@@ -95,6 +97,7 @@ void hub_destroy(struct hub *hub)
         return;
     hub_stop_timers(hub);
     hub_stop_replays(hub);
+    hub_stop_hold(hub);
     struct subscriber *subscriber;
     while ((subscriber = heartbeat_any(&hub->heartbeat)) != NULL)
         hub_let_go(hub, subscriber);

@@ -55,6 +55,7 @@ struct hub_options {
     uint64_t stall_timeout_ms; /* a client that takes nothing for so long while something waits is let go */
     uint64_t heartbeat_ms;
     uint64_t retry_min_ms, retry_max_ms;
+    uint64_t coalesce_ms;   /* nobody is sent to more often than this; 0: whenever there is something */
     uint64_t linger_ms;     /* a topic without subscribers is unsubscribed after this */
     size_t replay_messages; /* ring of each topic */
     size_t replay_bytes;

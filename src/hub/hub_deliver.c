@@ -30,8 +30,7 @@ static struct chunk *frame(struct hub *hub, struct topic *topic, unsigned varian
     chunk->done_context = hub->metrics;
     topic->turn_last[variant] = begin;
     topic->turn_sequence[variant] = message->sequence;
-    if (!list_linked(&topic->dirty))
-        list_append(&hub->dirty_topics, &topic->dirty);
+    hub_topic_has_more(hub, topic, chunk);
     return chunk;
 }
 
@@ -287,6 +286,7 @@ void hub_flush_topic(struct hub *hub, struct topic *topic)
         if (!chunk)
             continue;
         topic->turn[variant] = NULL;
+        topic->flushed_ms = hub->delivery.now_ms;
         if (variant < STREAM_FORMATS)
             flush_format(hub, topic, (enum stream_format)variant, chunk);
         chunk_release(chunk);
@@ -302,9 +302,10 @@ void hub_turn_end(struct hub *hub)
         struct topic *topic = LIST_OWNER(node, struct topic, dirty);
         node = node->next;
         /* While syncing, nothing of the feed goes out before the gap does. */
-        if (!hub->syncing || topic->kind == TOPIC_STREAM)
+        if ((!hub->syncing || topic->kind == TOPIC_STREAM) && !hub_hold_topic(hub, topic))
             hub_flush_topic(hub, topic);
     }
+    hub_hold_listed(hub);
     hub_visit_listed(hub);
     chunk_release(hub->ids);
     hub->ids = NULL;

@@ -79,6 +79,9 @@ void hub_sweep_topics(struct hub *hub)
 
 void hub_feed_down(struct hub *hub)
 {
+    if (!hub->syncing)
+        hub_release_held(hub); /* it came before the loss */
+    hub_visit_listed(hub);
     hub->feed_up = false;
     hub->syncing = false;
     message_release(hub->publish);
@@ -199,6 +202,7 @@ void hub_refused(struct hub *hub, enum topic_kind kind, const char *name, size_t
               (const struct log_field[]){ LOG_BYTES("topic", name, length), LOG_TEXT("problem", problem) },
               2);
     topic->state = TOPIC_UNSUBSCRIBED;
+    hub_flush_topic(hub, topic);
     for (size_t list = 0; list < MEMBER_LISTS; list++) {
         struct members *members = &topic->members[list];
         for (uint32_t i = members->count; i-- > 0;) {

@@ -71,7 +71,12 @@ static enum delivery_result queue_bytes(struct subscriber *subscriber, struct de
 enum delivery_result subscriber_queue(struct subscriber *subscriber, struct delivery *delivery,
                                       struct chunk *chunk, size_t begin, size_t end)
 {
-    return queue_bytes(subscriber, delivery, chunk, begin, end);
+    enum delivery_result result = queue_bytes(subscriber, delivery, chunk, begin, end);
+    if (result != DELIVERY_OVER || subscriber->polled)
+        return result;
+    /* What waits does so for the turn to end, not for the client. */
+    result = subscriber_flush(subscriber, delivery);
+    return result == DELIVERY_DONE ? queue_bytes(subscriber, delivery, chunk, begin, end) : result;
 }
 
 enum delivery_result subscriber_send(struct subscriber *subscriber, struct delivery *delivery,
