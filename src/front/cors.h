@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "front/text.h"
+#include "base/text.h"
 
 #define CORS_ALLOW_HEADERS                                                                                   \
     "Content-Type, Last-Event-ID, If-None-Match, Idempotency-Key, Authorization, Cache-Control"

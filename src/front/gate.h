@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "front/problem.h"
-#include "front/text.h"
+#include "base/text.h"
 
 #define GATE_HEADERS_MAX 100
 

@@ -6,7 +6,7 @@
 
 #include "base/buffer.h"
 #include "front/problem.h"
-#include "front/text.h"
+#include "base/text.h"
 #include "wire/entry_id.h"
 
 struct group_ids_body {

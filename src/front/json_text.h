@@ -10,7 +10,7 @@
 
 #include "base/buffer.h"
 #include "front/problem.h"
-#include "front/text.h"
+#include "base/text.h"
 
 enum json_kind {
     JSON_KIND_NULL,

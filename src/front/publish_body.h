@@ -10,7 +10,7 @@
 
 #include "base/buffer.h"
 #include "front/problem.h"
-#include "front/text.h"
+#include "base/text.h"
 
 #define PUBLISH_NAME_MAX 512
 #define PUBLISH_ID_MAX 256

@@ -10,7 +10,7 @@
 
 #include "front/gate.h"
 #include "front/problem.h"
-#include "front/text.h"
+#include "base/text.h"
 
 #define REQUEST_SEGMENTS_MAX 8
 #define REQUEST_PARAMETERS_MAX 512

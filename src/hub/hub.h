@@ -34,6 +34,7 @@
 
 struct history;
 struct hub;
+struct lease;
 struct subscriber;
 
 enum topic_kind { TOPIC_CHANNEL, TOPIC_PATTERN, TOPIC_STREAM, TOPIC_KINDS };
@@ -118,6 +119,20 @@ enum hub_open_status hub_open(struct hub *hub, const struct stream_request *requ
  * `descriptor`, even when it returns false (no memory; the subscriber is gone then). */
 bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor);
 void hub_abandon(struct hub *hub, struct subscriber *subscriber);
+
+/*
+ * The stream is held for somebody (takes the lease, NULL: for everybody): when it ends, the client gets
+ * `event: expired` and the end of the stream. Between opening and attaching or abandoning.
+ */
+void hub_lease(struct hub *hub, struct subscriber *subscriber, struct lease *lease);
+
+/*
+ * Asks of each stream that has a lease, and of each of its topics (a private stream: once, a topic that is
+ * lease->text's stream), whether it may stay; one that may not ends as if its lease were over, with this
+ * reason. Returns how many end. For keys that were taken back, and people who were.
+ */
+typedef bool hub_may_stay(void *context, const struct lease *lease, const struct topic_name *topic);
+size_t hub_review(struct hub *hub, hub_may_stay *may_stay, const char *reason, void *context);
 
 /*
  * A stream whose events are its owner's own (a consumer of a group): the hub keeps the socket, greets, sends

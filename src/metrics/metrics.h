@@ -73,6 +73,10 @@ struct metrics {
     struct histogram sse_latency; /* read from Redis → last byte handed to the kernel for the last client */
     uint64_t gaps[GAP_REASONS];
     uint64_t slow_clients[SLOW_ACTIONS];
+    /* access */
+    uint64_t sse_expired; /* streams ended because what they were opened with no longer holds */
+    uint64_t jwks_fetches;
+    uint64_t jwks_failures;
     /* events */
     uint64_t events_published; /* accepted by Redis from POST /events/publish and PUT /batches */
     uint64_t events_duplicate; /* answered from an idempotency key */

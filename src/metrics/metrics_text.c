@@ -148,6 +148,10 @@ static const struct figure figures[] = {
     { "sluice_gaps_total", COUNTER, "Gaps announced to clients.", append_gaps, 0 },
     { "sluice_slow_clients_total", COUNTER, "What was done about clients that read too slowly.", append_slow_clients, 0 },
 
+    { "sluice_sse_expired_total", COUNTER, "Streams ended because the right to them was over.", COUNT(sse_expired) },
+    { "sluice_jwks_fetches_total", COUNTER, "Fetches of the keys that tokens are signed with.", COUNT(jwks_fetches) },
+    { "sluice_jwks_failures_total", COUNTER, "Fetches of such keys that brought none.", COUNT(jwks_failures) },
+
     { "sluice_events_published_total", COUNTER, "Events accepted by Redis for callers.", COUNT(events_published) },
     { "sluice_events_duplicate_total", COUNTER, "Events answered from their idempotency key.", COUNT(events_duplicate) },
     { "sluice_publish_failed_total", COUNTER, "Events that Redis did not accept, answered with an error.", COUNT(publish_failed) },
