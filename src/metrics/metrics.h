@@ -33,9 +33,23 @@ enum refusal_reason {
     REFUSAL_BAD_TICKET,     /* spent, late or never given out */
     REFUSAL_APPLICATION,    /* the application was asked and said no */
     REFUSAL_UNDECIDED,      /* who could have decided did not answer */
+    REFUSAL_LIMITED,        /* over a limit, see enum limit */
     REFUSAL_REASONS,
 };
 const char *refusal_reason_name(enum refusal_reason reason); /* "no-credential", … */
+
+/* What a stream or a publish was refused for that was allowed otherwise. */
+enum limit {
+    LIMIT_STREAMS,
+    LIMIT_STREAMS_PER_ADDRESS,
+    LIMIT_STREAMS_PER_SUBJECT,
+    LIMIT_STREAM_RATE,
+    LIMIT_STREAM_RATE_PER_ADDRESS,
+    LIMIT_PUBLISH_RATE_PER_ADDRESS,
+    LIMIT_PUBLISH_RATE_PER_SUBJECT,
+    LIMITS,
+};
+const char *limit_name(enum limit limit); /* "streams", … */
 
 /* The routes that requests are counted under; ROUTE_OTHER is everything unknown, so labels stay few. */
 enum route_label {
@@ -102,6 +116,7 @@ struct metrics {
     uint64_t group_dead_letters; /* entries given up */
     /* access */
     uint64_t access_refused[REFUSAL_REASONS];
+    uint64_t limited[LIMITS];
     uint64_t audit_left_out; /* refusals that were counted but not logged one by one */
     uint64_t admin_acts;
     uint64_t tickets_issued;

@@ -80,6 +80,13 @@ static void append_refusals(const struct figure *figure, const struct reading *r
                       reading->metrics->access_refused[reason]);
 }
 
+static void append_limited(const struct figure *figure, const struct reading *reading, struct buffer *out)
+{
+    for (enum limit limit = 0; limit < LIMITS; limit++)
+        buffer_printf(out, "%s{limit=\"%s\"} %" PRIu64 "\n", figure->name, limit_name(limit),
+                      reading->metrics->limited[limit]);
+}
+
 /* Only the codes that were seen: 600 rows a route would help nobody. */
 static void append_requests(const struct figure *figure, const struct reading *reading, struct buffer *out)
 {
@@ -176,7 +183,8 @@ static const struct figure figures[] = {
     { "sluice_group_claims_total", COUNTER, "Pending stream entries taken over from another consumer.", COUNT(group_claims) },
     { "sluice_group_dead_letters_total", COUNTER, "Stream entries given up and put into a stream of dead letters.", COUNT(group_dead_letters) },
 
-    { "sluice_access_refused_total", COUNTER, "Requests and streams refused for want of a credential or a grant.", append_refusals, 0 },
+    { "sluice_access_refused_total", COUNTER, "Requests and streams refused: no credential, no grant, or over a limit.", append_refusals, 0 },
+    { "sluice_limited_total", COUNTER, "Streams and publishes refused because a limit was reached.", append_limited, 0 },
     { "sluice_audit_left_out_total", COUNTER, "Refusals counted but not logged one by one.", COUNT(audit_left_out) },
     { "sluice_admin_acts_total", COUNTER, "Acts of administrators.", COUNT(admin_acts) },
     { "sluice_tickets_issued_total", COUNTER, "One-time tickets given out.", COUNT(tickets_issued) },
@@ -336,6 +344,10 @@ static void json_access(const struct metrics *metrics, struct buffer *out)
     json_open(out, "refused");
     for (enum refusal_reason reason = 0; reason < REFUSAL_REASONS; reason++)
         json_count(out, refusal_reason_name(reason), metrics->access_refused[reason]);
+    json_close(out);
+    json_open(out, "limited");
+    for (enum limit limit = 0; limit < LIMITS; limit++)
+        json_count(out, limit_name(limit), metrics->limited[limit]);
     json_close(out);
     json_count(out, "ticketsIssued", metrics->tickets_issued);
     json_count(out, "ticketsTaken", metrics->tickets_taken);
