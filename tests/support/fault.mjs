@@ -88,18 +88,22 @@ class Report {
 
 let clients = 0;
 
-/** A new client connects, and receives what is published now. */
+/** New clients connect, and receive what is published now: to a channel, and by the gateway to a Redis Stream. */
 export async function serveNewClient(gateway, publish) {
-  const channel = `new-client-${process.pid}-${clients++}`;
-  const stream = await gateway.stream(`/events/stream?channel=${channel}`);
-  assert.equal(stream.status, 200);
+  const name = `new-client-${process.pid}-${clients++}`;
+  const listener = await gateway.stream(`/events/stream?channel=${name}`);
+  const reader = await gateway.stream(`/events/stream?stream=${name}&since=0`);
+  assert.deepEqual([listener.status, reader.status], [200, 200]);
   try {
     await until('a new client is served', async () => {
-      await publish(channel, 'now');
-      return stream.events.some(({ data }) => data === 'now');
+      await publish(name, 'now');
+      return listener.events.some(({ data }) => data === 'now');
     }, 10000);
+    const { status, text } = await gateway.publish({ stream: name, payload: { now: 1 } });
+    assert.equal(status, 200, text);
+    await until('a new reader of a stream is served', () => reader.events.some(({ data }) => data === '{"now":"1"}'), 10000);
   } finally {
-    await stream.close();
+    await Promise.all([listener.close(), reader.close()]);
   }
 }
 
