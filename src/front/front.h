@@ -28,6 +28,7 @@ struct front_options {
     uint64_t body_timeout_ms;
     uint64_t keepalive_timeout_ms;
     size_t topics_per_stream_max;
+    bool compress; /* streams, for clients that want it */
     uint64_t retry_min_ms, retry_max_ms;
     const char *cors_origins;
     bool access_log;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "front/accept_encoding.h"
 #include "front/connection.h"
 #include "front/front_state.h"
 #include "wire/sse.h"
@@ -86,6 +87,19 @@ void stream_accept(struct exchange *exchange, struct subscriber *subscriber)
     exchange_answer(exchange);
 }
 
+/* Streams whose events many share are compressed for those who want it: it is done once for all of them. */
+static void choose_coding(struct exchange *exchange)
+{
+    if (!exchange->front->options.compress)
+        return;
+    response_add_header(&exchange->response, "Vary", "Accept-Encoding");
+    if (!accept_encoding_wants_gzip(exchange->request.headers[HEADER_ACCEPT_ENCODING]))
+        return;
+    response_add_header(&exchange->response, "Content-Encoding", "gzip");
+    if (exchange->subscriber)
+        hub_compress(exchange->subscriber);
+}
+
 void stream_open(struct exchange *exchange, const struct stream_request *request)
 {
     /* A HEAD asks what a GET would answer, and subscribes to nothing. */
@@ -94,6 +108,7 @@ void stream_open(struct exchange *exchange, const struct stream_request *request
         status = hub_open(exchange->front->services.hub, request, &exchange->subscriber);
     switch (status) {
     case HUB_OPEN_OK:
+        choose_coding(exchange);
         stream_accept(exchange, exchange->subscriber);
         break;
     case HUB_OPEN_FULL:

@@ -39,6 +39,7 @@ static struct hub_options hub_options_of(const struct settings *settings)
 {
     return (struct hub_options){
         .clients_max = clients_max(settings),
+        .deflate_bytes_min = settings->compress_min_bytes,
         .backlog_bytes_max = settings->backlog_bytes_max,
         .batch_slow_policy = settings->batch_slow_policy,
         .stall_timeout_ms = settings->stall_timeout_ms,
@@ -63,6 +64,7 @@ static struct front_options front_options_of(const struct gateway *gateway)
         .body_timeout_ms = settings->body_timeout_ms,
         .keepalive_timeout_ms = settings->keepalive_timeout_ms,
         .topics_per_stream_max = settings->topics_per_stream_max,
+        .compress = settings->compress,
         .retry_min_ms = settings->retry_min_ms,
         .retry_max_ms = settings->retry_max_ms,
         .cors_origins = settings->cors_origins,

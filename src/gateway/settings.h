@@ -40,6 +40,8 @@ struct settings {
     uint64_t clients_max;
     uint64_t topics_per_stream_max;
     uint64_t coalesce_ms;
+    bool compress;
+    uint64_t compress_min_bytes;
     uint64_t heartbeat_ms;
     uint64_t retry_min_ms;
     uint64_t retry_max_ms;

@@ -72,10 +72,11 @@ struct hub *hub_create(struct event_base *base, const struct hub_options *option
     hub->history = history_create(&history_source);
     hub->poller = poller_create(base, on_socket_ready, on_sockets_done, hub);
     hub->delivery = (struct delivery){ .poller = hub->poller, .metrics = metrics, .now_ms = clock_now_ms() };
+    hub->delivery.gzip = gzip_create(options->deflate_bytes_min, metrics);
     hub_set_options(hub, options);
-    if (!hub->topics[TOPIC_CHANNEL] || !hub->topics[TOPIC_PATTERN] || !hub->topics[TOPIC_STREAM] ||
-        !hub->history || !hub->poller || !hub_start_replays(hub) || !hub_start_hold(hub) ||
-        !hub_start_timers(hub)) {
+    if (!hub->delivery.gzip || !hub->topics[TOPIC_CHANNEL] || !hub->topics[TOPIC_PATTERN] ||
+        !hub->topics[TOPIC_STREAM] || !hub->history || !hub->poller || !hub_start_replays(hub) ||
+        !hub_start_hold(hub) || !hub_start_timers(hub)) {
         hub_destroy(hub);
         return NULL;
     }
@@ -87,6 +88,8 @@ void hub_set_options(struct hub *hub, const struct hub_options *options)
     bool heartbeat_changed = hub->options.heartbeat_ms != options->heartbeat_ms;
     hub->options = *options;
     hub->delivery.backlog_bytes_max = options->backlog_bytes_max;
+    if (hub->delivery.gzip)
+        gzip_set_deflate_bytes_min(hub->delivery.gzip, options->deflate_bytes_min);
     if (heartbeat_changed && hub->heartbeat_timer)
         hub_start_timers(hub);
 }
@@ -114,6 +117,7 @@ void hub_destroy(struct hub *hub)
     message_release(hub->publish);
     heartbeat_free(&hub->heartbeat);
     poller_destroy(hub->poller);
+    gzip_destroy(hub->delivery.gzip);
     free(hub);
 }
 
@@ -271,6 +275,11 @@ void hub_end_private(struct hub *hub, struct subscriber *subscriber, const char 
     hub_dismiss(hub, subscriber, refused_reason);
 }
 
+void hub_compress(struct subscriber *subscriber)
+{
+    subscriber->compressed = true;
+}
+
 void hub_abandon(struct hub *hub, struct subscriber *subscriber)
 {
     if (subscriber->is_private)
@@ -366,7 +375,8 @@ void hub_failed(struct hub *hub, struct subscriber *subscriber, enum delivery_re
 
 void hub_finish(struct hub *hub, struct subscriber *subscriber)
 {
-    if (!subscriber_has_backlog(subscriber)) {
+    bool ended = subscriber_end(subscriber, &hub->delivery) == DELIVERY_DONE;
+    if (!ended || !subscriber_has_backlog(subscriber)) {
         hub_let_go(hub, subscriber);
         return;
     }

@@ -51,6 +51,8 @@ enum slow_policy { SLOW_POLICY_DISCONNECT, SLOW_POLICY_LATEST };
 
 struct hub_options {
     size_t clients_max;
+    size_t deflate_bytes_min; /* what is smaller is not worth the work, for clients that want compressed
+                                 streams */
     size_t backlog_bytes_max; /* per client, behind the kernel's own buffer */
     enum slow_policy batch_slow_policy;
     uint64_t stall_timeout_ms; /* a client that takes nothing for so long while something waits is let go */
@@ -119,6 +121,10 @@ enum hub_open_status hub_open(struct hub *hub, const struct stream_request *requ
  * `descriptor`, even when it returns false (no memory; the subscriber is gone then). */
 bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor);
 void hub_abandon(struct hub *hub, struct subscriber *subscriber);
+
+/* Its stream is to be compressed with gzip: between hub_open() and hub_attach(). Not for a private one, whose
+ * events nobody shares. */
+void hub_compress(struct subscriber *subscriber);
 
 /*
  * The stream is held for somebody (takes the lease, NULL: for everybody): when it ends, the client gets

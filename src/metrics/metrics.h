@@ -82,6 +82,9 @@ struct metrics {
     uint64_t sse_refused;       /* streams refused: over max_clients, or draining */
     uint64_t sse_events;        /* events handed to clients: one message to 10 clients counts 10 */
     uint64_t sse_bytes;         /* bytes handed to the kernel for them */
+    uint64_t sse_compressed_bytes;   /* of compressed streams, as they are sent */
+    uint64_t sse_uncompressed_bytes; /* and what they would have been */
+    uint64_t sse_deflated;           /* pieces deflated, each once for all its clients */
     uint64_t sse_backlog_bytes; /* gauge: bytes that wait for slow clients, each client's share counted */
     uint64_t sse_heartbeats;
     struct histogram sse_latency; /* read from Redis → last byte handed to the kernel for the last client */
