@@ -219,8 +219,10 @@ static void log_ready(const struct serve *serve)
     char *url = gateway_url(serve->gateway);
     struct rlimit limit = { 0 };
     getrlimit(RLIMIT_NOFILE, &limit);
-    LOG_INFO(serve->log, "ready", LOG_TEXT("url", url), LOG_TEXT("version", serve->version),
-             LOG_NUMBER("pid", getpid()), LOG_NUMBER("descriptors_max", limit.rlim_cur));
+    const char *admin = serve->settings->admin_listen;
+    LOG_INFO(serve->log, "ready", LOG_TEXT("url", url), LOG_TEXT("admin", *admin ? admin : NULL),
+             LOG_TEXT("version", serve->version), LOG_NUMBER("pid", getpid()),
+             LOG_NUMBER("descriptors_max", limit.rlim_cur));
     if (serve->is_dev)
         LOG_INFO(serve->log, "a private redis-server and demo batches run; open the page to watch them",
                  LOG_TEXT("url", url), LOG_TEXT("redis", dev_redis_url(serve->dev_redis)));

@@ -143,7 +143,17 @@ static bool pass_gate(struct exchange *exchange, const char *url, const char *me
     if (!layout_is_clean(head, url))
         return problem_set(ret_problem, 400,
                            "The request head has a NUL, a folded line or stray spaces in it.");
-    return request_parse(&head, &exchange->request, ret_problem);
+    return client_find(&front->client_rules, &exchange->connection->peer, &head, &exchange->client,
+                       ret_problem) &&
+           request_parse(&head, &exchange->request, ret_problem);
+}
+
+/* Where administrators have an address of their own, theirs is nowhere else. */
+static bool find_route(struct exchange *exchange)
+{
+    return route_find(&exchange->request, &exchange->route) &&
+           (!route_is_for_admins(&exchange->route) || !*exchange->front->options.admin_listen ||
+            exchange->connection->is_admin);
 }
 
 static enum MHD_Result begin(struct exchange *exchange, const char *url, const char *method,
@@ -164,7 +174,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
         return exchange_reply(exchange);
     }
     exchange->connection->lingers = false;
-    exchange->has_route = route_find(&exchange->request, &exchange->route);
+    exchange->has_route = find_route(exchange);
     exchange->state = EXCHANGE_RECEIVING;
     if (body_bytes > 0) {
         deadline_arm(front->deadlines, &exchange->connection->deadline, DEADLINE_BODY, clock_now_ms());
@@ -224,6 +234,7 @@ void *exchange_on_request_line(void *context, const char *uri, struct MHD_Connec
         return NULL;
     exchange->front = context;
     exchange->connection = connection;
+    exchange->client.address = connection->peer;
     connection->lingers = true;
     exchange->mhd = mhd;
     exchange->uri = strdup(uri ? uri : "");
@@ -282,6 +293,7 @@ void exchange_on_completed(void *context, struct MHD_Connection *mhd, void **exc
     response_clear(&exchange->response);
     buffer_free(&exchange->body);
     request_clear(&exchange->request);
+    client_clear(&exchange->client);
     free(exchange->uri);
     free(exchange);
 }

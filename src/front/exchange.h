@@ -19,6 +19,7 @@
 
 #include "base/buffer.h"
 #include "base/list.h"
+#include "front/client.h"
 #include "front/request.h"
 #include "front/response.h"
 #include "front/route.h"
@@ -43,6 +44,8 @@ struct exchange {
     struct connection *connection;
     struct MHD_Connection *mhd;
     char *uri; /* raw, NUL-terminated */
+    struct client
+        client; /* whose request it is, as far as a trusted proxy knows better than its connection */
     struct request request;
     struct route route;
     bool has_route;

@@ -39,6 +39,9 @@ static void open_connection(struct front *front, struct MHD_Connection *mhd, voi
         return;
     }
     connection->descriptor = info->connect_fd;
+    connection->is_admin = front_take_admin_socket(front, info->connect_fd);
+    const union MHD_ConnectionInfo *peer = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    connection->peer = ip_address_of_socket(peer ? peer->client_addr : NULL);
     connection->lingers = true;
     deadline_arm(front->deadlines, &connection->deadline, DEADLINE_HEAD, clock_now_ms());
 }
@@ -53,8 +56,7 @@ static void close_connection(struct front *front, struct connection *connection)
     }
     front->connection_count--;
     front->services.metrics->http_connections = front->connection_count;
-    if (front->listener && front->connection_count < front->options.connections_max)
-        listener_resume(front->listener);
+    front_resume_listening(front);
 }
 
 static void on_connection(void *context, struct MHD_Connection *mhd, void **slot,
@@ -69,13 +71,6 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **slot
     }
 }
 
-static bool on_accepted(void *context, int descriptor, const struct sockaddr *address, socklen_t length)
-{
-    struct front *front = context;
-    server_add(front->server, descriptor, address, length);
-    return front->connection_count < front->options.connections_max;
-}
-
 /* --- life
  * -------------------------------------------------------------------------------------------------------- */
 
@@ -88,6 +83,20 @@ static void apply_durations(struct front *front)
     deadlines_set_duration(front->deadlines, DEADLINE_IDLE, options->keepalive_timeout_ms);
 }
 
+/* What is said of clients by proxies. The setting has been checked: without memory, whom we trusted stays. */
+static void apply_client_rules(struct front *front)
+{
+    const struct front_options *options = &front->options;
+    struct ip_networks trusted;
+    const char *problem;
+    front->client_rules.header = options->forwarded_header;
+    front->client_rules.identity_header = options->identity_header;
+    if (!ip_networks_parse(options->trusted_proxies, strlen(options->trusted_proxies), &trusted, &problem))
+        return;
+    ip_networks_clear(&front->client_rules.trusted);
+    front->client_rules.trusted = trusted;
+}
+
 struct front *front_create(const struct front_options *options, const struct front_services *services,
                            char **ret_problem)
 {
@@ -97,6 +106,7 @@ struct front *front_create(const struct front_options *options, const struct fro
         front->options = *options;
         front->services = *services;
         list_init(&front->exchanges);
+        list_init(&front->admin_sockets);
         const struct server_handlers handlers = {
             .on_request_line = exchange_on_request_line,
             .on_request = exchange_on_request,
@@ -110,9 +120,8 @@ struct front *front_create(const struct front_options *options, const struct fro
     }
     if (front && front->deadlines && front->lingering && front->server) {
         apply_durations(front);
-        front->listener = listener_create(services->base, options->listen, on_accepted, front,
-                                          services->metrics, services->log, ret_problem);
-        if (front->listener)
+        apply_client_rules(front);
+        if (front_listen(front, ret_problem))
             return front;
     }
     front_destroy(front);
@@ -130,7 +139,9 @@ void front_destroy(struct front *front)
         exchange_call_off(LIST_OWNER(node, struct exchange, node));
     for (int i = 0; front->server && front->exchange_count > 0 && i < LAST_RUNS; i++)
         server_run(front->server);
+    front_end_intake(front);
     server_destroy(front->server);
+    ip_networks_clear(&front->client_rules.trusted);
     deadlines_destroy(front->deadlines);
     lingering_destroy(front->lingering);
     free(front);
@@ -138,19 +149,19 @@ void front_destroy(struct front *front)
 
 void front_set_options(struct front *front, const struct front_options *options)
 {
-    const char *listen = front->options.listen;
+    const char *listen = front->options.listen, *admin_listen = front->options.admin_listen;
     front->options = *options;
     front->options.listen = listen;
+    front->options.admin_listen = admin_listen;
     apply_durations(front);
-    if (front->listener && front->connection_count < options->connections_max)
-        listener_resume(front->listener);
+    apply_client_rules(front);
+    front_resume_listening(front);
 }
 
 void front_drain(struct front *front)
 {
     front->draining = true;
-    listener_destroy(front->listener);
-    front->listener = NULL;
+    front_stop_listening(front);
 }
 
 size_t front_request_count(const struct front *front)
@@ -161,4 +172,9 @@ size_t front_request_count(const struct front *front)
 uint16_t front_port(const struct front *front)
 {
     return front->listener ? listener_port(front->listener) : 0;
+}
+
+uint16_t front_admin_port(const struct front *front)
+{
+    return front->admin_listener ? listener_port(front->admin_listener) : 0;
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "consumers/group.h"
 #include "consumers/stream_watch.h"
+#include "front/forwarded.h"
 #include "hub/hub.h"
 #include "hub/snapshot_cache.h"
 #include "metrics/metrics.h"
@@ -22,6 +23,7 @@ struct front;
 
 struct front_options {
     const char *listen;
+    const char *admin_listen; /* "": none; else what is for administrators is there alone */
     size_t connections_max;
     size_t body_bytes_max;
     uint64_t head_timeout_ms;
@@ -31,6 +33,11 @@ struct front_options {
     bool compress; /* streams, for clients that want it */
     uint64_t retry_min_ms, retry_max_ms;
     const char *cors_origins;
+    bool cors_credentials;       /* who is listed may send cookies */
+    const char *trusted_proxies; /* networks, comma-separated */
+    enum forwarded_header forwarded_header;
+    const char *identity_header; /* "": none */
+    bool proxy_protocol;         /* of trusted proxies' connections */
     bool access_log;
     uint64_t idempotency_window_ms;
     uint64_t stream_maxlen;
@@ -58,11 +65,14 @@ struct front *front_create(const struct front_options *options, const struct fro
 /* Answers requests that still wait with 503 first. */
 void front_destroy(struct front *front);
 
-/* On reload: limits and timeouts; `listen` is not looked at. */
+/* On reload: limits and timeouts; `listen` and `admin_listen` are not looked at. */
 void front_set_options(struct front *front, const struct front_options *options);
 
 /* Accepts no more; what is being answered goes on. /readyz says 503. */
 void front_drain(struct front *front);
+
+/* The administrators' port, 0 if they have none. */
+uint16_t front_admin_port(const struct front *front);
 
 /* Requests being answered. */
 size_t front_request_count(const struct front *front);

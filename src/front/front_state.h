@@ -2,10 +2,12 @@
 #pragma once
 
 #include "base/list.h"
+#include "front/client.h"
 #include "front/deadline.h"
 #include "front/front.h"
 #include "front/lingering.h"
 #include "front/listener.h"
+#include "front/proxy_greeting.h"
 #include "front/server.h"
 
 /* Nothing that we serve needs more. Both fit into the library's memory for a connection (server.c). */
@@ -15,7 +17,11 @@
 struct front {
     struct front_options options;
     struct front_services services;
-    struct listener *listener; /* NULL while draining */
+    struct client_rules client_rules;
+    struct listener *listener;       /* NULL while draining */
+    struct listener *admin_listener; /* NULL: there is none, or draining */
+    struct list admin_sockets;       /* accepted there, not with the library yet */
+    struct proxy_greetings *greetings;
     struct server *server;
     struct deadlines *deadlines;
     struct lingering *lingering;
@@ -24,3 +30,11 @@ struct front {
     size_t connection_count;
     bool draining;
 };
+
+/* front_intake.c */
+bool front_listen(struct front *front, char **ret_problem); /* NULL problem: memory is short */
+void front_stop_listening(struct front *front);
+void front_resume_listening(struct front *front); /* if there is room */
+void front_end_intake(struct front *front);
+/* Whether the socket came by the administrators' address; said once. */
+bool front_take_admin_socket(struct front *front, int descriptor);

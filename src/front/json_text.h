@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 #include "base/buffer.h"
-#include "front/problem.h"
 #include "base/text.h"
+#include "front/problem.h"
 
 enum json_kind {
     JSON_KIND_NULL,

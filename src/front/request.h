@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/text.h"
 #include "front/gate.h"
 #include "front/problem.h"
-#include "base/text.h"
 
 #define REQUEST_SEGMENTS_MAX 8
 #define REQUEST_PARAMETERS_MAX 512
