@@ -21,13 +21,26 @@ static void count_topics(struct hub *hub)
     hub->metrics->streams_watched = map_count(hub->topics[TOPIC_STREAM]);
 }
 
+static void forget_topic(struct hub *hub, struct topic *topic)
+{
+    map_remove(hub->topics[topic->kind], topic->name, topic->name_length);
+    topic_destroy(topic);
+    count_topics(hub);
+}
+
+/* The feed takes up again what it could not; whoever reads streams has to be asked. */
+static bool is_asked_for(struct hub *hub, struct topic *topic)
+{
+    if (topic->state == TOPIC_UNSUBSCRIBED)
+        subscribe(hub, topic); /* new, or refused before; or the feed is down and this does nothing */
+    return topic->kind != TOPIC_STREAM || topic->state != TOPIC_UNSUBSCRIBED;
+}
+
 struct topic *hub_want_topic(struct hub *hub, enum topic_kind kind, const char *name, size_t length)
 {
     struct topic *topic = hub_find_topic(hub, kind, name, length);
-    if (topic && topic->state == TOPIC_UNSUBSCRIBED)
-        subscribe(hub, topic); /* refused before; or the feed is down and this does nothing */
     if (topic)
-        return topic;
+        return is_asked_for(hub, topic) ? topic : NULL;
     topic = topic_create(hub, kind, name, length);
     if (!topic)
         return NULL;
@@ -35,16 +48,12 @@ struct topic *hub_want_topic(struct hub *hub, enum topic_kind kind, const char *
         topic_destroy(topic);
         return NULL;
     }
-    subscribe(hub, topic);
+    if (!is_asked_for(hub, topic)) {
+        forget_topic(hub, topic);
+        return NULL;
+    }
     count_topics(hub);
     return topic;
-}
-
-static void forget_topic(struct hub *hub, struct topic *topic)
-{
-    map_remove(hub->topics[topic->kind], topic->name, topic->name_length);
-    topic_destroy(topic);
-    count_topics(hub);
 }
 
 /* Called when a member has left, or has not come: the subscription lingers, for a client that is back in a

@@ -7,8 +7,9 @@
 struct metrics *metrics_create(void)
 {
     struct metrics *metrics = calloc(1, sizeof *metrics);
-    if (metrics)
-        metrics->start_wall_ms = clock_wall_ms();
+    if (!metrics)
+        return NULL;
+    metrics->start_wall_ms = clock_wall_ms();
     list_init(&metrics->sources);
     return metrics;
 }

@@ -18,6 +18,7 @@
 import assert from 'node:assert/strict';
 import { appendFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { NO_ALLOCATIONS } from './allocations.mjs';
 import { until } from './wait.mjs';
 import { isBackAt, vitalsOf } from './vitals.mjs';
 
@@ -32,11 +33,12 @@ const TIMEOUT_MS = 120000;
 /** What a case may need, each with how to find out; the value is why it cannot be had, or nothing. */
 const NEEDS = {
   root: () => (process.geteuid() === 0 ? undefined : 'needs root'),
+  allocator: () => NO_ALLOCATIONS,
 };
 
 /** Why a case is not run here, or undefined. */
 function reasonToSkip({ needs = [], seconds = 0 }) {
-  if (!RUNS_ALL && needs.length > 0) return `needs ${needs.join(' and ')}: ./dev faults runs it`;
+  if (!RUNS_ALL && needs.some((need) => need !== 'allocator')) return `needs ${needs.join(' and ')}: ./dev faults runs it`;
   if (!RUNS_ALL && seconds > QUICK_SECONDS) return `takes ${seconds} s: ./dev faults runs it`;
   return needs.map((need) => NEEDS[need]()).find(Boolean);
 }
