@@ -72,3 +72,13 @@ bool pattern_covers(const struct pattern *pattern, const struct access_topic *to
         return names(pattern, topic->name);
     return pattern->is_prefix && begins_with(beginning, pattern->text);
 }
+
+bool pattern_within(const struct pattern *inner, const struct pattern *outer)
+{
+    if (outer->everything || inner->everything)
+        return outer->everything;
+    if (inner->is_stream != outer->is_stream)
+        return false;
+    return inner->is_prefix ? outer->is_prefix && begins_with(inner->text, outer->text)
+                            : names(outer, inner->text);
+}

@@ -47,3 +47,6 @@ struct pattern {
 bool pattern_parse(struct text text, struct pattern *ret_pattern, const char **ret_problem);
 
 bool pattern_covers(const struct pattern *pattern, const struct access_topic *topic);
+
+/* Whether all that `inner` covers is covered by `outer`, too. */
+bool pattern_within(const struct pattern *inner, const struct pattern *outer);
