@@ -165,8 +165,6 @@ static bool stream_is_over(const struct quota *quota, const struct quota_place *
 {
     const struct quota_limits *limits = &quota->limits;
     uint64_t wait_ns;
-    if (limits->streams > 0 && quota->streams >= limits->streams)
-        return excess(ret_excess, LIMIT_STREAMS, 0);
     if (has_count && place->address->streams >= limits->streams_per_address.most)
         return excess(ret_excess, LIMIT_STREAMS_PER_ADDRESS, 0);
     if (place->subject && place->subject->streams >= limits->streams_per_subject)

@@ -33,7 +33,6 @@ struct quota_address_limit {
 
 /* Everywhere 0 is no limit. A rate allows as much at once as in one second. */
 struct quota_limits {
-    uint64_t streams;
     uint64_t streams_per_subject;
     struct quota_address_limit streams_per_address;
     uint64_t stream_rate; /* new streams a second */

@@ -9,6 +9,7 @@
 #include "front/endpoint.h"
 #include "front/exchange_reply.h"
 #include "front/front_state.h"
+#include "front/limits.h"
 
 /* Bytes of a body to make room for at once: what a client announces is not what it sends. */
 #define BODY_RESERVE_BYTES_MAX 65536
@@ -285,6 +286,7 @@ void exchange_on_completed(void *context, struct MHD_Connection *mhd, void **exc
         exchange->cancel(exchange);
     if (exchange->subscriber)
         hub_abandon(front->services.hub, exchange->subscriber);
+    limits_drop_place(exchange);
     if (list_linked(&exchange->node)) {
         list_remove(&exchange->node);
         front->exchange_count--;

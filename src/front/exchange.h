@@ -27,6 +27,7 @@
 struct connection;
 struct exchange;
 struct front;
+struct stream_place;
 struct subscriber;
 
 enum exchange_state {
@@ -53,6 +54,7 @@ struct exchange {
     struct response response;
     bool is_stream;                /* the answer is the head of a stream … */
     struct subscriber *subscriber; /* … which goes to this one; NULL for HEAD */
+    struct stream_place *place;    /* in the quota, until the subscriber has it (front/limits.h) */
     uint64_t head_complete_ns;
     bool is_queued;
     /* While WAITING: what for, and how to be called off. */

@@ -20,6 +20,7 @@
 #include "redis/commands.h"
 
 struct front;
+struct quota;
 
 struct front_options {
     const char *listen;
@@ -53,6 +54,7 @@ struct front_services {
     struct commands *commands;
     struct groups *groups;
     struct stream_watch *watch; /* NULL: no stream is configured */
+    struct quota *quota;        /* of the whole process */
     struct metrics *metrics;
     struct log *log;
 };

@@ -7,6 +7,7 @@
 #include "front/accept_encoding.h"
 #include "front/connection.h"
 #include "front/front_state.h"
+#include "front/limits.h"
 #include "wire/sse.h"
 
 #define REFUSED_RETRY_MS_MIN 10000
@@ -82,6 +83,8 @@ void stream_refuse(struct exchange *exchange, const char *reason)
 void stream_accept(struct exchange *exchange, struct subscriber *subscriber)
 {
     exchange->subscriber = subscriber;
+    if (subscriber)
+        limits_pass_place(exchange, subscriber);
     exchange->is_stream = true;
     set_stream_head(&exchange->response);
     exchange_answer(exchange);
@@ -104,6 +107,8 @@ void stream_open(struct exchange *exchange, const struct stream_request *request
 {
     /* A HEAD asks what a GET would answer, and subscribes to nothing. */
     enum hub_open_status status = HUB_OPEN_OK;
+    if (exchange->request.method != METHOD_HEAD && !limits_take_place(exchange))
+        return;
     if (exchange->request.method != METHOD_HEAD)
         status = hub_open(exchange->front->services.hub, request, &exchange->subscriber);
     switch (status) {
@@ -112,7 +117,7 @@ void stream_open(struct exchange *exchange, const struct stream_request *request
         stream_accept(exchange, exchange->subscriber);
         break;
     case HUB_OPEN_FULL:
-        stream_refuse(exchange, "full");
+        limits_refuse(exchange, LIMIT_STREAMS, 0);
         break;
     case HUB_OPEN_DRAINING:
         stream_refuse(exchange, "draining");

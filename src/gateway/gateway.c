@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "gateway/gateway_state.h"
+#include "gateway/quota_limits.h"
 
 #define FEED_OUTPUT_BYTES_MAX (16u << 20) /* subscriptions on their way; past this the link is reset */
 #define COMMANDS_OUTPUT_BYTES_MAX                                                                            \
@@ -221,6 +222,7 @@ static bool build_front(struct gateway *gateway, char **ret_problem)
         .commands = gateway->commands,
         .groups = gateway->groups,
         .watch = gateway->watch,
+        .quota = gateway->quota,
         .metrics = gateway->metrics,
         .log = gateway->log,
     };
@@ -251,11 +253,13 @@ struct gateway *gateway_create(struct event_base *base, const struct settings *s
         *ret_problem = strdup(url_problem);
         goto failed;
     }
+    struct quota_limits limits = quota_limits_of(settings);
+    gateway->quota = quota_create(&limits);
     gateway->metrics = metrics_create();
     gateway->dns = create_resolver(base);
-    if (!gateway->metrics || !gateway->dns || !build_snapshots_and_hub(gateway) || !build_redis(gateway) ||
-        !gateway_build_groups(gateway) || !build_origin(gateway) || !build_sweep(gateway) ||
-        !build_watch(gateway) || !gateway_build_sinks(gateway, ret_problem) ||
+    if (!gateway->quota || !gateway->metrics || !gateway->dns || !build_snapshots_and_hub(gateway) ||
+        !build_redis(gateway) || !gateway_build_groups(gateway) || !build_origin(gateway) ||
+        !build_sweep(gateway) || !build_watch(gateway) || !gateway_build_sinks(gateway, ret_problem) ||
         !build_front(gateway, ret_problem))
         goto failed;
     feed_start(gateway->feed);
@@ -300,6 +304,7 @@ void gateway_destroy(struct gateway *gateway)
     hub_destroy(gateway->hub);
     gateway_sinks_destroy(gateway);
     groups_destroy(gateway->groups);
+    quota_destroy(gateway->quota);
     snapshot_cache_destroy(gateway->cache);
     if (gateway->drain_timer)
         event_free(gateway->drain_timer);
@@ -319,6 +324,8 @@ void gateway_apply_settings(struct gateway *gateway)
 {
     struct hub_options hub_options = hub_options_of(gateway->settings);
     struct front_options front_options = front_options_of(gateway);
+    struct quota_limits limits = quota_limits_of(gateway->settings);
+    quota_set_limits(gateway->quota, &limits);
     hub_set_options(gateway->hub, &hub_options);
     front_set_options(gateway->front, &front_options);
     log_set_level(gateway->log, gateway->settings->log_level);

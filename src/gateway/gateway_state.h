@@ -39,6 +39,7 @@ struct gateway {
     struct stream_watch *watch;
     struct groups *groups;
     struct gateway_sinks *sinks; /* NULL: none are configured */
+    struct quota *quota;
     struct front *front;
     struct event *sweep_timer;
     uint64_t swept_connects;   /* streams opened so far, when last swept … */

@@ -154,6 +154,8 @@ static void subscriber_free(struct subscriber *subscriber)
 {
     if (!subscriber->is_private)
         free(subscriber->others);
+    if (subscriber->companion)
+        subscriber->companion->leave(subscriber->companion);
     free(subscriber);
 }
 
@@ -211,6 +213,11 @@ static void set_resume(struct hub *hub, struct subscriber *subscriber, const str
         subscriber->join = JOIN_REPLAY;
         subscriber->sequence = request->cursor.sequence;
     }
+}
+
+void hub_accompany(struct subscriber *subscriber, struct hub_companion *companion)
+{
+    subscriber->companion = companion;
 }
 
 enum hub_open_status hub_open(struct hub *hub, const struct stream_request *request,

@@ -117,6 +117,15 @@ enum hub_open_status { HUB_OPEN_OK, HUB_OPEN_FULL, HUB_OPEN_DRAINING, HUB_OPEN_N
 enum hub_open_status hub_open(struct hub *hub, const struct stream_request *request,
                               struct subscriber **ret_subscriber);
 
+/*
+ * What somebody keeps for a client: `leave` is called once, when the subscriber is gone for good, and the companion is its own
+ * again. Between hub_open() and hub_attach(); there is one at most.
+ */
+struct hub_companion {
+    void (*leave)(struct hub_companion *companion);
+};
+void hub_accompany(struct subscriber *subscriber, struct hub_companion *companion);
+
 /* Gives the subscriber its socket: non-blocking, response head already sent. The hub owns and closes
  * `descriptor`, even when it returns false (no memory; the subscriber is gone then). */
 bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor);

@@ -88,6 +88,7 @@ struct subscriber {
     uint32_t streams_tag;    /* composite: see wire/composite_cursor.h */
     struct gzip_check check; /* compressed: of what it was sent, or what waits for it */
     struct backlog *backlog;
+    struct hub_companion *companion; /* or NULL; leaves when this is freed */
     struct subscriber *next_listed;
     struct list replay;     /* in the hub's list of those who want the next page of a stream's history */
     uint64_t snapshot_etag; /* JOINED: of the snapshot it has; 0 once the same came as a message */

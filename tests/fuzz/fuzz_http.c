@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "access/quota.h"
 #include "base/clock.h"
 #include "front/front_state.h"
 #include "fuzz.h"
@@ -30,6 +31,7 @@ struct subscription {
 struct stage {
     uint8_t behaviour;
     struct event_base *base;
+    struct quota *quota;
     struct metrics *metrics;
     struct snapshot_cache *cache;
     struct hub *hub;
@@ -202,6 +204,7 @@ static void make_front(struct stage *stage)
         .cache = stage->cache,
         .commands = &stage->commands,
         .groups = stage->groups,
+        .quota = stage->quota,
         .metrics = stage->metrics,
     };
     char *problem;
@@ -215,8 +218,12 @@ static void open_stage(struct stage *stage, uint8_t behaviour, struct input repl
     *stage = (struct stage){ .behaviour = behaviour };
     stub_commands_open(&stage->commands, replies.bytes, replies.length);
     stage->base = event_base_new();
+    const struct quota_limits limits = { .streams_per_address = { stage->behaviour & 8 ? 1 : 8, false },
+                                         .publish_rate_per_address = { stage->behaviour & 8 ? 1 : 0, false },
+                                         .ip6_prefix = 64 };
+    stage->quota = quota_create(&limits);
     stage->metrics = metrics_create();
-    REQUIRE(stage->base && stage->metrics);
+    REQUIRE(stage->base && stage->metrics && stage->quota);
     make_hub(stage);
     stage->groups = groups_create(stage->base, &stage->commands, &groups_source, stage->metrics, NULL);
     REQUIRE(stage->groups);
@@ -266,6 +273,8 @@ static void close_stage(struct stage *stage)
     REQUIRE(stage->metrics->sse_clients == 0 && stage->metrics->sse_backlog_bytes == 0);
     groups_destroy(stage->groups);
     snapshot_cache_destroy(stage->cache);
+    REQUIRE(quota_streams(stage->quota) == 0);
+    quota_destroy(stage->quota);
     metrics_destroy(stage->metrics);
     event_base_free(stage->base);
     buffer_free(&stage->output);
