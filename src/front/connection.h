@@ -12,5 +12,6 @@ struct connection {
         peer;      /* who is connected, or who a trusted proxy has said it is in front of the connection */
     bool is_admin; /* by the administrators' own address */
     struct deadline deadline;
+    bool is_newcomer; /* without a request so far */
     bool lingers; /* in the middle of a head, or refused: bytes may be on their way that nobody will read */
 };

@@ -105,7 +105,7 @@ static void on_opened(void *context, enum group_stream_status status, struct sub
         limits_refuse(exchange, LIMIT_STREAMS, 0);
         break;
     case GROUP_STREAM_DRAINING:
-        stream_refuse(exchange, "draining");
+        stream_defer(exchange);
         break;
     case GROUP_STREAM_NO_MEMORY:
         stream_refuse(exchange, "no-memory");

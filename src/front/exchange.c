@@ -162,6 +162,8 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
 {
     struct front *front = exchange->front;
     exchange->head_complete_ns = clock_now_ns();
+    front->newcomer_count -= exchange->connection->is_newcomer;
+    exchange->connection->is_newcomer = false;
     list_append(&front->exchanges, &exchange->node);
     front->exchange_count++;
 

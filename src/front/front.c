@@ -13,6 +13,9 @@
 /* Turns that answers of the last moment get to leave in. */
 #define LAST_RUNS 8
 
+/* How long those who have connected are waited for when it drains: longer than handing a port over takes. */
+#define NEWCOMER_PATIENCE_MS 1500
+
 /* --- connections
  * ------------------------------------------------------------------------------------------------- */
 
@@ -43,6 +46,8 @@ static void open_connection(struct front *front, struct MHD_Connection *mhd, voi
     const union MHD_ConnectionInfo *peer = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     connection->peer = ip_address_of_socket(peer ? peer->client_addr : NULL);
     connection->lingers = true;
+    connection->is_newcomer = true;
+    front->newcomer_count++;
     deadline_arm(front->deadlines, &connection->deadline, DEADLINE_HEAD, clock_now_ms());
 }
 
@@ -52,6 +57,7 @@ static void close_connection(struct front *front, struct connection *connection)
         deadline_disarm(&connection->deadline);
         if (connection->lingers)
             lingering_take(front->lingering, connection->descriptor);
+        front->newcomer_count -= connection->is_newcomer;
         free(connection);
     }
     front->connection_count--;
@@ -160,13 +166,20 @@ void front_set_options(struct front *front, const struct front_options *options)
 
 void front_drain(struct front *front)
 {
+    if (front->draining)
+        return;
     front->draining = true;
-    front_stop_listening(front);
+    front->drain_start_ms = clock_now_ms();
+    front_leave(front);
 }
 
+/* While it drains, what was accepted in the last moment has its request on the way. */
 size_t front_request_count(const struct front *front)
 {
-    return front->exchange_count;
+    size_t count = front->exchange_count;
+    if (front->draining && clock_now_ms() < front->drain_start_ms + NEWCOMER_PATIENCE_MS)
+        count += front->newcomer_count;
+    return count + (front->draining && !front_has_left(front));
 }
 
 uint16_t front_port(const struct front *front)

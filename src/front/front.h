@@ -24,6 +24,7 @@ struct quota;
 
 struct front_options {
     const char *listen;
+    bool reuse_port;          /* another process may listen there too, to take over */
     const char *admin_listen; /* "": none; else what is for administrators is there alone */
     size_t connections_max;
     size_t body_bytes_max;
@@ -70,13 +71,13 @@ void front_destroy(struct front *front);
 /* On reload: limits and timeouts; `listen` and `admin_listen` are not looked at. */
 void front_set_options(struct front *front, const struct front_options *options);
 
-/* Accepts no more; what is being answered goes on. /readyz says 503. */
+/* Accepts what has come so far, and no more; what is being answered goes on. /readyz says 503. */
 void front_drain(struct front *front);
 
 /* The administrators' port, 0 if they have none. */
 uint16_t front_admin_port(const struct front *front);
 
-/* Requests being answered. */
+/* Requests being answered; while it drains, with what may become one. */
 size_t front_request_count(const struct front *front);
 
 /* The port it listens on (for `listen: 127.0.0.1:0`), 0 for a unix socket. */

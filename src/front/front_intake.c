@@ -101,25 +101,36 @@ bool front_listen(struct front *front, char **ret_problem)
     front->greetings = proxy_greetings_create(services->base, on_greeted, on_ungreeted, front);
     if (!front->greetings)
         return false;
-    front->listener = listener_create(services->base, options->listen, on_accepted, front, services->metrics,
+    struct listener_options here = { .address = options->listen, .reuse_port = options->reuse_port };
+    front->listener = listener_create(services->base, &here, on_accepted, front, services->metrics,
                                       services->log, ret_problem);
+    here.address = options->admin_listen;
     if (front->listener && *options->admin_listen)
-        front->admin_listener = listener_create(services->base, options->admin_listen, on_admin_accepted,
-                                                front, services->metrics, services->log, ret_problem);
+        front->admin_listener = listener_create(services->base, &here, on_admin_accepted, front,
+                                                services->metrics, services->log, ret_problem);
     return front->listener && (front->admin_listener || !*options->admin_listen);
 }
 
-void front_stop_listening(struct front *front)
+void front_leave(struct front *front)
 {
-    listener_destroy(front->listener);
-    listener_destroy(front->admin_listener);
-    front->listener = front->admin_listener = NULL;
+    if (front->listener)
+        listener_leave(front->listener);
+    if (front->admin_listener)
+        listener_leave(front->admin_listener);
+}
+
+bool front_has_left(const struct front *front)
+{
+    return (!front->listener || listener_has_left(front->listener)) &&
+           (!front->admin_listener || listener_has_left(front->admin_listener));
 }
 
 /* Those that have not said yet whose connections they are go, too. */
 void front_end_intake(struct front *front)
 {
-    front_stop_listening(front);
+    listener_destroy(front->listener);
+    listener_destroy(front->admin_listener);
+    front->listener = front->admin_listener = NULL;
     proxy_greetings_destroy(front->greetings);
     front->greetings = NULL;
     for (struct list *node; (node = list_first(&front->admin_sockets));)

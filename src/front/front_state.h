@@ -18,8 +18,8 @@ struct front {
     struct front_options options;
     struct front_services services;
     struct client_rules client_rules;
-    struct listener *listener;       /* NULL while draining */
-    struct listener *admin_listener; /* NULL: there is none, or draining */
+    struct listener *listener;
+    struct listener *admin_listener; /* NULL: there is none */
     struct list admin_sockets;       /* accepted there, not with the library yet */
     struct proxy_greetings *greetings;
     struct server *server;
@@ -28,12 +28,15 @@ struct front {
     struct list exchanges; /* being answered */
     size_t exchange_count;
     size_t connection_count;
+    size_t newcomer_count; /* connections without a request so far */
     bool draining;
+    uint64_t drain_start_ms;
 };
 
 /* front_intake.c */
 bool front_listen(struct front *front, char **ret_problem); /* NULL problem: memory is short */
-void front_stop_listening(struct front *front);
+void front_leave(struct front *front); /* takes what has come, and closes: at once, or in a moment */
+bool front_has_left(const struct front *front);
 void front_resume_listening(struct front *front); /* if there is room */
 void front_end_intake(struct front *front);
 /* Whether the socket came by the administrators' address; said once. */

@@ -66,6 +66,14 @@ static void set_stream_head(struct response *response)
     response_add_header(response, "X-Accel-Buffering", "no");
 }
 
+void stream_defer(struct exchange *exchange)
+{
+    const struct front_options *options = &exchange->front->options;
+    sse_append_retry(&exchange->response.body, random_between(options->retry_min_ms, options->retry_max_ms));
+    set_stream_head(&exchange->response);
+    exchange_answer(exchange);
+}
+
 void stream_refuse(struct exchange *exchange, const char *reason)
 {
     struct buffer data = { 0 };
@@ -120,7 +128,7 @@ void stream_open(struct exchange *exchange, const struct stream_request *request
         limits_refuse(exchange, LIMIT_STREAMS, 0);
         break;
     case HUB_OPEN_DRAINING:
-        stream_refuse(exchange, "draining");
+        stream_defer(exchange);
         break;
     case HUB_OPEN_NO_MEMORY:
         stream_refuse(exchange, "no-memory");

@@ -59,6 +59,7 @@ static struct front_options front_options_of(const struct gateway *gateway)
     const struct settings *settings = gateway->settings;
     return (struct front_options){
         .listen = settings->listen,
+        .reuse_port = settings->reuse_port,
         .connections_max = settings->connections_max,
         .body_bytes_max = settings->body_bytes_max,
         .head_timeout_ms = settings->head_timeout_ms,

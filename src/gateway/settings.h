@@ -19,6 +19,7 @@
 
 struct settings {
     char *listen;    /* host:port, [v6]:port, :port or unix:/path */
+    bool reuse_port;
     char *redis_url; /* redis://, rediss://, unix:// */
     char *redis_tls_ca_file;
     bool redis_tls_verify;

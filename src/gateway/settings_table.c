@@ -36,6 +36,8 @@ static const char *const slow_policies[] = { "disconnect", "latest", NULL };
 const struct setting settings_table[] = {
     { TEXT("listen", "127.0.0.1:8000", listen), .check = settings_check_listen,
       .help = "where to listen: host:port, [v6]:port, :port for all addresses, or unix:/path" },
+    { SWITCH("reuse_port", "off", reuse_port),
+      .help = "share the port with a process that is already there and lets it: how a new one takes over" },
     { TEXT("redis_url", "redis://localhost:6379", redis_url), .check = settings_check_redis_url,
       .secret = true,
       .help = "redis://[user][:password]@host[:port][/db], rediss:// for TLS, unix:///path/to.sock?db=0" },

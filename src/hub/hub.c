@@ -34,6 +34,7 @@ static void on_socket_ready(void *context, void *owner, uint32_t events)
         return;
     hub->delivery.now_ms = clock_now_ms();
     if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) {
+        hub->metrics->slow_clients[SLOW_STALLED] += subscriber_fell_silent(subscriber);
         hub_let_go(hub, subscriber);
         return;
     }
@@ -316,6 +317,7 @@ bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor)
     }
     hub->metrics->sse_clients++;
     hub->metrics->sse_connects++;
+    subscriber_limit_silence(subscriber, hub->options.stall_timeout_ms);
     if (!poller_add(hub->poller, descriptor, EPOLLRDHUP, subscriber))
         hub_let_go(hub, subscriber);
     else if (subscriber->refused || hub->draining)

@@ -1,6 +1,9 @@
 #include "hub/subscriber.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -19,6 +22,21 @@ struct membership *subscriber_membership(struct subscriber *subscriber, size_t i
 bool subscriber_has_backlog(const struct subscriber *subscriber)
 {
     return subscriber->backlog && backlog_bytes(subscriber->backlog) > 0;
+}
+
+void subscriber_limit_silence(struct subscriber *subscriber, uint64_t timeout_ms)
+{
+    const unsigned timeout = timeout_ms < INT_MAX ? (unsigned)timeout_ms : INT_MAX;
+    /* Not for a unix socket, whose peer cannot vanish. */
+    setsockopt(subscriber->descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+}
+
+bool subscriber_fell_silent(const struct subscriber *subscriber)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    return getsockopt(subscriber->descriptor, SOL_SOCKET, SO_ERROR, &error, &length) == 0 &&
+           error == ETIMEDOUT;
 }
 
 /* How much the kernel took, 0 when its buffer is full, -1 when the peer is gone. */

@@ -137,6 +137,12 @@ enum delivery_result subscriber_end(struct subscriber *subscriber, struct delive
 /* Drops what waits but for the rest of an event that is partly sent. */
 void subscriber_conflate(struct subscriber *subscriber, struct delivery *delivery);
 
+/* A peer that acknowledges nothing for so long is given up by the kernel (TCP_USER_TIMEOUT, tcp(7)): it may
+ * have vanished with its network, and a heartbeat finds out. */
+void subscriber_limit_silence(struct subscriber *subscriber, uint64_t timeout_ms);
+/* It was: asked once, when the socket has an error. */
+bool subscriber_fell_silent(const struct subscriber *subscriber);
+
 bool subscriber_has_backlog(const struct subscriber *subscriber);
 
 /* Closes the socket, with FIN after all that the kernel has, and frees the backlog. */
