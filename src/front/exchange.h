@@ -82,3 +82,7 @@ enum MHD_Result exchange_on_request(void *context, struct MHD_Connection *mhd, c
                                     size_t *upload_bytes, void **exchange);
 void exchange_on_completed(void *context, struct MHD_Connection *mhd, void **exchange,
                            enum MHD_RequestTerminationCode code);
+
+/* Lets go of a request that the library has not told the end of; it is over with its connection at the
+ * latest. */
+void exchange_forget(struct connection *connection);

@@ -54,6 +54,7 @@ static void open_connection(struct front *front, struct MHD_Connection *mhd, voi
 static void close_connection(struct front *front, struct connection *connection)
 {
     if (connection) {
+        exchange_forget(connection);
         deadline_disarm(&connection->deadline);
         if (connection->lingers)
             lingering_take(front->lingering, connection->descriptor);
