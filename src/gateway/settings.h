@@ -20,7 +20,7 @@
 struct settings {
     char *listen;    /* host:port, [v6]:port, :port or unix:/path */
     bool reuse_port;
-    char *redis_url; /* redis://, rediss://, unix:// */
+    char *redis_url; /* redis://, rediss://, unix://, redis+sentinel:// */
     char *redis_tls_ca_file;
     bool redis_tls_verify;
     uint64_t redis_timeout_ms; /* a command without an answer */

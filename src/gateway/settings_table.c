@@ -40,7 +40,8 @@ const struct setting settings_table[] = {
       .help = "share the port with a process that is already there and lets it: how a new one takes over" },
     { TEXT("redis_url", "redis://localhost:6379", redis_url), .check = settings_check_redis_url,
       .secret = true,
-      .help = "redis://[user][:password]@host[:port][/db], rediss:// for TLS, unix:///path/to.sock?db=0" },
+      .help = "redis://[user][:password]@host[:port][/db], rediss:// for TLS, unix:///path/to.sock?db=0, "
+              "redis+sentinel://host,host/master[/db]" },
     { TEXT("redis_tls_ca_file", "", redis_tls_ca_file), .check = settings_check_readable,
       .help = "certificates to trust for rediss://, a PEM file; empty: the system's" },
     { SWITCH("redis_tls_verify", "on", redis_tls_verify),

@@ -11,8 +11,8 @@
 // After the body, each watched gateway must be the same process, serve a new client, and hold no more descriptors and memory than
 // when it was watched.
 //
-// What needs more than a test run has (`needs`, or `seconds` above QUICK_SECONDS) is skipped with the reason, unless
-// SLUICE_FAULTS=all, as ./dev faults sets it. With SLUICE_FAULTS_REPORT=<file> each case leaves a line of JSON there:
+// What needs more than a test run has (`needs`, `seconds` above QUICK_SECONDS, or `isExtra`: a variation of another case) is skipped
+// with the reason, unless SLUICE_FAULTS=all, as ./dev faults sets it. With SLUICE_FAULTS_REPORT=<file> each case leaves a line of JSON there:
 // {row, fault, expected, seen, recovered_ms, held, skipped}.
 
 import assert from 'node:assert/strict';
@@ -37,9 +37,10 @@ const NEEDS = {
 };
 
 /** Why a case is not run here, or undefined. */
-function reasonToSkip({ needs = [], seconds = 0 }) {
+function reasonToSkip({ needs = [], seconds = 0, isExtra = false }) {
   if (!RUNS_ALL && needs.some((need) => need !== 'allocator')) return `needs ${needs.join(' and ')}: ./dev faults runs it`;
   if (!RUNS_ALL && seconds > QUICK_SECONDS) return `takes ${seconds} s: ./dev faults runs it`;
+  if (!RUNS_ALL && isExtra) return 'one more of its kind: ./dev faults runs it';
   return needs.map((need) => NEEDS[need]()).find(Boolean);
 }
 
@@ -113,8 +114,8 @@ export async function serveNewClient(gateway, publish) {
  * A case. `row` is its number in the list of faults (none: it goes beyond the list), `expected` what must happen, `seconds` how long
  * it takes when that is more than a few, `needs` names of NEEDS.
  */
-export function fault(name, { row, expected, needs, seconds, timeout = TIMEOUT_MS }, body) {
-  const skip = reasonToSkip({ needs, seconds });
+export function fault(name, { row, expected, needs, seconds, isExtra, timeout = TIMEOUT_MS }, body) {
+  const skip = reasonToSkip({ needs, seconds, isExtra });
   const line = { row, fault: name, expected };
   if (skip) writeReport({ ...line, seen: '', held: null, skipped: skip });
   test(name, { skip: skip ?? false, timeout }, async (t) => {

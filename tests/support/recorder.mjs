@@ -153,14 +153,13 @@ export class Recorder {
 
   /** Opens `each` clients of each kind; resolves when every one has had an event. */
   async open(each = 1) {
-    this.isWriting = true;
-    this.writing = this.#write();
+    this.goOn();
     for (let i = 0; i < each; i++) this.clients.push(...this.kinds.map((kind) => new Client(this.origins, kind)));
     await this.live();
   }
 
   async #write() {
-    const start = Date.now();
+    const start = Date.now() - (this.next / this.perSecond) * 1000;
     let due = 0;
     while (this.isWriting) {
       for (due = Math.floor(((Date.now() - start) / 1000) * this.perSecond); this.next < due && this.isWriting; ) this.#writeNext();
@@ -203,9 +202,28 @@ export class Recorder {
     return this.clients.reduce((sum, { gaps }) => sum + gaps.length, 0);
   }
 
-  /** Stops writing once all have the last numbers, and compares: a sentence for the table, or a failure that says what is wrong. */
-  async finish() {
+  /** Writes nothing until goOn(). */
+  async pause() {
+    this.isWriting = false;
+    await this.writing;
+  }
+
+  goOn() {
+    this.isWriting = true;
+    this.writing = this.#write();
+  }
+
+  /**
+   * Stops writing once all have the last numbers, and compares: a sentence for the table, or a failure that says what is wrong.
+   * `isStreamAsItIs`: entries that Redis took and lost itself (a failover) are not asked for, only those that it has.
+   */
+  async finish({ isStreamAsItIs = false } = {}) {
     await this.live();
+    await this.pause();
+    if (isStreamAsItIs) {
+      const entries = await this.redis().command('XRANGE', STREAM, '-', '+');
+      this.taken.set(`stream ${STREAM}`, entries.map(([, fields]) => Number(fields[1])));
+    }
     await this.close();
     const problems = [];
     let events = 0;
