@@ -1,0 +1,20 @@
+// Pushpin: a proxy before an origin that says who listens to what (pushpin/start.mjs).
+
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const file = (name) => fileURLToPath(new URL(name, import.meta.url));
+const few = 'its publisher cannot be held back, so a longer burst only fills its memory';
+
+export default {
+  name: 'pushpin',
+  title: 'Pushpin',
+  packages: ['pushpin', 'zurl', 'condure'],
+  npm: true,
+  missing: () => (existsSync('/usr/bin/pushpin') && existsSync(file('node_modules/ioredis')) ? undefined : 'pushpin, or ioredis for its bridge, is not installed'),
+  path: '/?channel={channel}',
+  joinedBy: 'retry',
+  uncounted: /start\.mjs/,
+  adjust: { S4: { options: { messages: 200 }, why: `200 messages: ${few}` } },
+  command: ({ port, redisSocket, folder }) => [process.execPath, file('pushpin/start.mjs'), String(port), redisSocket, folder],
+};
