@@ -34,6 +34,7 @@ struct snapshot {
     uint64_t at_us;
     struct cpu_usage cpu;
     struct memory_usage memory;
+    uint64_t slab_bytes;
 };
 
 struct load {
@@ -53,7 +54,7 @@ static uint64_t now_us(void)
 
 static struct snapshot take_snapshot(const struct load *load)
 {
-    struct snapshot snapshot = { .at_us = now_us() };
+    struct snapshot snapshot = { .at_us = now_us(), .slab_bytes = machine_slab_bytes() };
     for (const pid_t *process = load->options.server_processes; *process; process++) {
         process_add_cpu(*process, &snapshot.cpu);
         process_add_memory(*process, &snapshot.memory);
@@ -221,7 +222,8 @@ static void print_report(const struct load *load)
     print_memory("after", &load->delivered);
     printf(",\n");
     print_memory("left", &load->left);
-    printf("\n  }\n}\n");
+    printf("\n  },\n  \"machineSlabBytes\": {\"before\": %llu, \"idle\": %llu}\n}\n",
+           (unsigned long long)load->start.slab_bytes, (unsigned long long)load->idle.slab_bytes);
 }
 
 /* --- start

@@ -9,7 +9,6 @@ export function nodePeer({ name, title, server, module }) {
   return {
     name,
     title,
-    npm: true,
     missing: () => (existsSync(file(`node_modules/${module}`)) ? undefined : `${module} is not installed`),
     path: '/events?channel={channel}',
     joinedBy: 'retry',

@@ -9,12 +9,14 @@ const few = 'its publisher cannot be held back, so a longer burst only fills its
 export default {
   name: 'pushpin',
   title: 'Pushpin',
-  packages: ['pushpin', 'zurl', 'condure'],
-  npm: true,
   missing: () => (existsSync('/usr/bin/pushpin') && existsSync(file('node_modules/ioredis')) ? undefined : 'pushpin, or ioredis for its bridge, is not installed'),
   path: '/?channel={channel}',
   joinedBy: 'retry',
   uncounted: /start\.mjs/,
-  adjust: { S4: { options: { messages: 200 }, why: `200 messages: ${few}` } },
+  load: { 'connecting-max': 20, 'join-timeout-ms': 90000 },
+  adjust: {
+    S3: { options: { clients: 10000, 'connecting-max': 20 }, why: '10,000 clients: it loses requests of more that come at once, so they come slowly' },
+    S4: { options: { messages: 200 }, why: `200 messages: ${few}` },
+  },
   command: ({ port, redisSocket, folder }) => [process.execPath, file('pushpin/start.mjs'), String(port), redisSocket, folder],
 };

@@ -9,7 +9,6 @@ const twice = 'it needs two descriptors a client: one more for Redis';
 export default {
   name: 'webdis',
   title: 'webdis',
-  packages: ['webdis'],
   missing: () => (existsSync(PROGRAM) ? undefined : 'webdis is not installed'),
   path: '/SUBSCRIBE/{channel}',
   joinedBy: 'retry',
