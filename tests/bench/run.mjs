@@ -14,7 +14,8 @@ import { loadTargets } from './targets.mjs';
 
 /** A peer's own options for a scenario, where it cannot do what the others do. */
 function adjusted(target, scenario, options) {
-  return { ...options, ...target.adjust?.[scenario.id]?.options };
+  const own = target.adjust?.[scenario.id]?.options;
+  return { ...options, ...(typeof own === 'function' ? own(options) : own) };
 }
 
 async function measure(scenario, target, place) {

@@ -6,6 +6,8 @@ import { prefer, processesOf, wrapped } from './machine.mjs';
 import { CLEAN_ENVIRONMENT } from './targets.mjs';
 
 const LOAD_SECONDS_MAX = 150;
+/** Some peers pause for seconds under load; what comes after so long without anything is lost. */
+const PEER_PATIENCE_MS = 15000;
 
 export async function startRedis(folder, { redisServer, cores }) {
   const redisSocket = `${folder}/redis.sock`;
@@ -67,7 +69,7 @@ const PRIORITIES = { first: ['chrt', '--fifo', '1'], last: ['chrt', '--idle', '0
 /** Runs the load generator against a started server. */
 export async function runLoad({ target, port, pids, redisSocket, build, cores }, options) {
   const { path = target.path, priority = 'usual', server = `127.0.0.1:${port}`, serverPids = pids, serverFlags, serverCores, ...rest } = options;
-  const flags = Object.entries({ ...target.load, ...rest }).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const flags = Object.entries({ ...(target.isPeer && { 'patience-ms': PEER_PATIENCE_MS }), ...target.load, ...rest }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const publishTo = target.publishTo?.({ port }) ?? `unix:${redisSocket}`;
   const [program, ...words] = wrapped([...PRIORITIES[priority], `${build}/tests/bench/load`, '--server', server, '--redis', publishTo,
     '--server-pid', serverPids.join(','), '--path', path, '--joined-by', target.joinedBy, '--time-limit-s', String(LOAD_SECONDS_MAX), ...flags], cores?.load);

@@ -18,6 +18,7 @@ export function nchan({ name, title, inQuick = false, upstream = () => '', store
     joinedBy: 'head',
     load: { publish: 'post', 'publish-path': '/publish?channel={channel}' },
     adjust: {
+      S3: { options: ({ clients }) => ({ clients: Math.min(clients, 18500) }), why: 'at most 18,500 clients: it takes no more with 20,000 descriptors' },
       S4: { options: { messages: 1000 }, why: `1,000 messages: ${slow}` },
       S7: { options: { messages: 2000, warmup: 200 }, why: `2,000 messages: ${slow}` },
     },

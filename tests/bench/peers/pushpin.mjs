@@ -15,7 +15,8 @@ export default {
   uncounted: /start\.mjs/,
   load: { 'connecting-max': 20, 'join-timeout-ms': 90000 },
   adjust: {
-    S3: { options: { clients: 10000, 'connecting-max': 20 }, why: '10,000 clients: it loses requests of more that come at once, so they come slowly' },
+    S3: { options: ({ clients }) => ({ clients: Math.min(clients, 10000), 'connecting-max': 20 }), why: 'at most 10,000 clients: it loses requests of more that come at once, so they come slowly' },
+    S7: { options: { rate: 100, messages: 500, warmup: 100 }, why: '100 messages/s: of more it loses most' },
     S4: { options: { messages: 200 }, why: `200 messages: ${few}` },
   },
   command: ({ port, redisSocket, folder }) => [process.execPath, file('pushpin/start.mjs'), String(port), redisSocket, folder],

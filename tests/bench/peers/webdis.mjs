@@ -15,7 +15,7 @@ export default {
   load: { format: 'webdis' },
   adjust: {
     S2: { options: { clients: 9000, channels: 4500, rate: 4500, warmup: 4500 }, why: `9,000 clients: ${twice}` },
-    S3: { options: { clients: 9000 }, why: `9,000 clients: ${twice}` },
+    S3: { options: ({ clients }) => ({ clients: Math.min(clients, 9000) }), why: `at most 9,000 clients: ${twice}` },
   },
   command({ port, folder, redisPort }) {
     const file = join(folder || '/tmp', 'webdis.json');
