@@ -21,6 +21,11 @@ export async function startRedis(folder, { redisServer, cores }) {
   return { redis, redisSocket, redisPort };
 }
 
+/** The first so many cores; where there are not as many for servers, the load shares them. */
+function coresFor(count, cores) {
+  return cores && (count > cores.server.length ? cores.all : cores.server).slice(0, count);
+}
+
 /** What is counted as the server's: its processes, but for helpers of the peer's own start script. */
 function countedProcesses(target, pid) {
   return processesOf(pid).filter(({ command }) => !target.uncounted?.test(command)).map((entry) => entry.pid);
@@ -36,7 +41,7 @@ export async function withServer(target, place, { serverFlags = {}, serverCores 
   const own = serverFlags[target.name] ?? [];
   const flags = own.includes(target.usualFlags?.[0]) ? own : [...(target.usualFlags ?? []), ...own];
   const command = [...target.command({ ...place, port, folder }), ...flags];
-  const [program, ...words] = wrapped(command, place.cores?.server.slice(0, serverCores));
+  const [program, ...words] = wrapped(command, coresFor(serverCores, place.cores));
   const server = startProcess(program, words, { environment: CLEAN_ENVIRONMENT });
   const ended = server.exited.then(({ code, signal }) => {
     throw new Error(`${target.name} ended with ${code ?? signal}:\n${server.output.slice(-2000)}`);
