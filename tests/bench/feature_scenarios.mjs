@@ -3,10 +3,11 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { freePort, makeFolder, removeFolder, startProcess } from '../support/processes.mjs';
+import { makeFolder, removeFolder, startProcess } from '../support/processes.mjs';
 import { until } from '../support/wait.mjs';
 import { processesOf, wrapped } from './machine.mjs';
 import { latencies, paced, perMillion } from './scenarios.mjs';
+import { serverPort } from './servers.mjs';
 import { accepts } from './targets.mjs';
 
 const bytesPerDelivery = ({ deliveredBytes, deliveries }) => deliveredBytes / deliveries;
@@ -41,7 +42,7 @@ const NGINX = '/usr/sbin/nginx';
 /** nginx as a proxy that compresses for each client anew, as it is usually set up for streams. */
 async function withCompressingProxy({ port, cores }, use) {
   const folder = makeFolder();
-  const proxyPort = await freePort();
+  const proxyPort = await serverPort();
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder};`).join(' ');
   writeFileSync(join(folder, 'nginx.conf'), `daemon off; worker_processes 1; worker_rlimit_nofile 20000; pid ${folder}/nginx.pid; error_log ${folder}/error.log error;
     events { worker_connections 20000; }

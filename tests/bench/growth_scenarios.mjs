@@ -33,7 +33,7 @@ function clientsGrow({ quick }) {
 /** Subscribes the channels numbered from `from` to `to`, by clients that leave again: the subscriptions linger. */
 const lingering = (load, from, to) => load({
   path: '/events/stream?{channels}', 'channel-prefix': `lingering-${to}-`, channels: to - from, 'channels-per-client': CHANNELS_PER_CLIENT,
-  clients: (to - from) / CHANNELS_PER_CLIENT, 'settle-ms': 1500, 'connecting-max': 20,
+  clients: (to - from) / CHANNELS_PER_CLIENT, 'settle-ms': 300, 'leave-ms': 2600, 'connecting-max': 20,
 });
 
 async function channelsGrow(server, load) {

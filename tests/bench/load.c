@@ -264,7 +264,7 @@ static int run(struct load *load)
     publish_and_wait(load, load->options.messages, load->options.rate);
     load->delivered = take_snapshot(load);
     team_leave(load->team, publisher_counts(load->publisher)->published);
-    rest(load, load->options.settle_ms);
+    rest(load, load->options.leave_ms);
     load->left = take_snapshot(load);
     print_report(load);
     return 0;

@@ -23,6 +23,7 @@ struct load_options {
     uint64_t payload_bytes;
     enum payload_filler filler;
     uint64_t settle_ms;   /* rest before figures of idle clients are taken */
+    uint64_t leave_ms;    /* rest before figures are taken of a server whose clients have left */
     uint64_t patience_ms; /* without any delivery, before what misses is lost */
     uint64_t join_timeout_ms;
     uint64_t time_limit_s; /* the whole run; SIGALRM ends it */

@@ -53,14 +53,16 @@ export function allScenarios(options) {
 }
 
 function coreScenarios({ quick }) {
-  const seconds = quick ? 4 : 10;
+  const seconds = quick ? 3 : 10;
+  const ours = quick ? ['limit', 'sluice'] : ALL;
+  const withPeers = quick ? [...ours, 'peers'] : ALL;
   const beside = (stalled) => paced(quick ? 3 : 5, 2000, { clients: 100, stalled, 'payload-bytes': 2048, warmup: 1000 });
   return [
     {
       id: 'S1',
       inQuick: true,
       title: `${THOUSAND} clients on one channel, 20 messages/s of 200 bytes`,
-      targets: ALL,
+      targets: withPeers,
       runs: { main: paced(seconds, 20, { clients: THOUSAND }) },
       figures: ({ main }) => ({ cpu: perMillion(main), ...latencies(main) }),
       labels: { cpu: 'CPU s per million deliveries', ...LATENCY_FIGURES },
@@ -74,7 +76,7 @@ function coreScenarios({ quick }) {
       id: 'S2',
       inQuick: true,
       title: `${SOME / 2} channels with 2 clients each, 1 message/s on each`,
-      targets: ALL,
+      targets: withPeers,
       runs: { main: paced(seconds, SOME / 2, { clients: SOME, channels: SOME / 2 }) },
       figures: ({ main }) => ({ cpu: perMillion(main), ...latencies(main) }),
       labels: { cpu: 'CPU s per million deliveries', ...LATENCY_FIGURES },
@@ -87,7 +89,7 @@ function coreScenarios({ quick }) {
       id: 'S3',
       inQuick: true,
       title: `idle clients: memory, and S6, the CPU that connecting takes`,
-      targets: ['limit', 'sluice', 'peers'],
+      targets: quick ? ours : ['limit', 'sluice', 'peers'],
       runs: {
         // What connecting took besides is given back after one to two seconds without newcomers.
         some: { clients: SOME, 'settle-ms': 2600 },
@@ -120,7 +122,7 @@ function coreScenarios({ quick }) {
       id: 'S4',
       inQuick: true,
       title: `a burst of 5000 messages to ${THOUSAND} clients`,
-      targets: quick ? ['coalesced', 'sluice', 'peers'] : ALL,
+      targets: quick ? ['coalesced', 'sluice'] : ALL,
       runs: { main: { clients: THOUSAND, rate: 0, messages: 5000, 'settle-ms': 300 } },
       figures: ({ main }) => ({ deliveries: main.deliveriesPerSecond, cpu: perMillion(main) }),
       labels: { deliveries: 'deliveries/s', cpu: 'CPU s per million deliveries' },
@@ -134,7 +136,7 @@ function coreScenarios({ quick }) {
       id: 'S5',
       inQuick: true,
       title: '100 clients on one channel, 50 messages/s',
-      targets: ALL,
+      targets: ours,
       runs: { main: paced(seconds, 50, { clients: 100 }) },
       figures: ({ main }) => ({ cpu: perMillion(main), ...latencies(main) }),
       labels: { cpu: 'CPU s per million deliveries', ...LATENCY_FIGURES },
@@ -147,7 +149,7 @@ function coreScenarios({ quick }) {
       id: 'S7',
       inQuick: true,
       title: '100 clients beside 20 that never read, 2000 messages/s of 2 KB',
-      targets: ALL,
+      targets: ours,
       runs: { stalled: beside(20), alone: beside(0) },
       figures: ({ stalled, alone }) => ({
         deliveries: stalled.deliveriesPerSecond,

@@ -1,6 +1,7 @@
 // Starts what a run needs: Redis, the server under test, and the load generator.
 
-import { freePort, makeFolder, removeFolder, startProcess } from '../support/processes.mjs';
+import { createServer } from 'node:net';
+import { makeFolder, removeFolder, startProcess } from '../support/processes.mjs';
 import { until } from '../support/wait.mjs';
 import { prefer, processesOf, wrapped } from './machine.mjs';
 import { CLEAN_ENVIRONMENT } from './targets.mjs';
@@ -9,9 +10,21 @@ const LOAD_SECONDS_MAX = 150;
 /** Some peers pause for seconds under load; what comes after so long without anything is lost. */
 const PEER_PATIENCE_MS = 15000;
 
+/** A free port below those that the kernel gives to outgoing connections: the clients of a run take thousands of them. */
+export async function serverPort() {
+  for (;;) {
+    const port = 10000 + Math.floor(Math.random() * 20000);
+    const probe = createServer();
+    const isFree = await new Promise((resolve) => probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)));
+    if (!isFree) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    return port;
+  }
+}
+
 export async function startRedis(folder, { redisServer, cores }) {
   const redisSocket = `${folder}/redis.sock`;
-  const redisPort = await freePort();
+  const redisPort = await serverPort();
   const args = ['--port', redisPort, '--bind', '127.0.0.1', '--unixsocket', redisSocket, '--dir', folder, '--save', '', '--appendonly', 'no',
     '--maxclients', 19000];
   const [program, ...words] = wrapped([redisServer, ...args.map(String)], cores?.redis);
@@ -36,7 +49,7 @@ function countedProcesses(target, pid) {
  * command line, `serverCores` how many cores it has.
  */
 export async function withServer(target, place, { serverFlags = {}, serverCores = 1 }, use) {
-  const port = await freePort();
+  const port = await serverPort();
   const folder = makeFolder();
   const own = serverFlags[target.name] ?? [];
   const flags = own.includes(target.usualFlags?.[0]) ? own : [...(target.usualFlags ?? []), ...own];
