@@ -42,8 +42,10 @@ struct serve {
 static bool read_arguments(struct serve *serve, int argument_count, char *const *arguments)
 {
     serve->flags = calloc((size_t)argument_count + 1, sizeof(*serve->flags));
-    if (!serve->flags)
+    if (!serve->flags) {
+        fputs("sluice: memory is short\n", stderr);
         return false;
+    }
     for (char *const *entry = serve->environment; *entry; entry++)
         if (strncmp(*entry, "SLUICE_CONFIG=", 14) == 0 && (*entry)[14])
             serve->config_file = *entry + 14;
@@ -136,7 +138,9 @@ static void reload(struct serve *serve)
 static void on_drained(void *context)
 {
     struct serve *serve = context;
-    event_base_loopexit(serve->base, NULL);
+    /* It ends behind what is due now; that takes memory. */
+    if (event_base_loopexit(serve->base, NULL) != 0)
+        event_base_loopbreak(serve->base);
 }
 
 static void on_stop_signal(evutil_socket_t signal_number, short events, void *context)
@@ -153,7 +157,7 @@ static void on_stop_signal(evutil_socket_t signal_number, short events, void *co
     LOG_INFO(serve->log, "stopping: clients are let go", LOG_TEXT("signal", sigabbrev_np(signal_number)),
              LOG_NUMBER("within_ms", serve->settings->drain_timeout_ms));
     if (!gateway_drain(serve->gateway, on_drained, serve))
-        event_base_loopexit(serve->base, NULL);
+        on_drained(serve);
 }
 
 static void on_reload_signal(evutil_socket_t signal_number, short events, void *context)
@@ -208,8 +212,10 @@ static void log_ready(const struct serve *serve)
     char *url = gateway_url(serve->gateway);
     struct rlimit limit = { 0 };
     getrlimit(RLIMIT_NOFILE, &limit);
-    LOG_INFO(serve->log, "ready", LOG_TEXT("url", url), LOG_TEXT("version", serve->version),
-             LOG_NUMBER("pid", getpid()), LOG_NUMBER("descriptors_max", limit.rlim_cur));
+    const char *admin = serve->settings->admin_listen;
+    LOG_INFO(serve->log, "ready", LOG_TEXT("url", url), LOG_TEXT("admin", *admin ? admin : NULL),
+             LOG_TEXT("version", serve->version), LOG_NUMBER("pid", getpid()),
+             LOG_NUMBER("descriptors_max", limit.rlim_cur));
     if (serve->is_dev)
         LOG_INFO(serve->log, "a private redis-server and demo batches run; open the page to watch them",
                  LOG_TEXT("url", url), LOG_TEXT("redis", dev_redis_url(serve->dev_redis)));

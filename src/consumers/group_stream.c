@@ -19,6 +19,8 @@ struct group_stream {
 
 /* --- to the client ------------------------------------------------------------------------------------- */
 
+/* False when the client is about to go: it was too slow, or memory is short, and then it is better off coming
+ * back than waiting for what it was not told. */
 static bool send_event(struct group_stream *stream, const char *name, const char *id, size_t id_length,
                        const struct buffer *data)
 {
@@ -30,9 +32,11 @@ static bool send_event(struct group_stream *stream, const char *name, const char
                                      .data_length = data->size };
     struct buffer frame = { 0 };
     sse_append_event(&frame, &event);
-    bool sent = !data->failed && !frame.failed &&
-                hub_send_private(stream->hub, stream->subscriber, frame.data, frame.size);
+    bool is_whole = !data->failed && !frame.failed;
+    bool sent = is_whole && hub_send_private(stream->hub, stream->subscriber, frame.data, frame.size);
     buffer_free(&frame);
+    if (!is_whole)
+        hub_end_private(stream->hub, stream->subscriber, NULL);
     return sent;
 }
 

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "front/text.h"
+#include "base/text.h"
 
 struct asset {
     const char *name; /* "index.html" */

@@ -7,6 +7,7 @@
 #include "front/etag.h"
 #include "front/front_state.h"
 #include "front/json_text.h"
+#include "front/limits.h"
 
 /* Redis did not answer or refused, or it had nothing and the origin did not answer: the log says which. */
 static void answer_unavailable(struct exchange *exchange)
@@ -110,6 +111,8 @@ static void store_batch(struct exchange *exchange, struct text id)
     json_text_append_compact(&value, body);
     if (!value.failed && json_text_kind(text_of(value.data, value.size)) != JSON_KIND_OBJECT)
         exchange_answer_problem(exchange, 422, "A snapshot is a JSON object.");
+    else if (!value.failed && !limits_take_publish(exchange, 1))
+        ; /* answered */
     else if (!value.failed && batches->store(batches->context, id.bytes, id.length, value.data, value.size,
                                              on_stored, exchange))
         exchange_wait(exchange, NULL, cancel_read);

@@ -4,6 +4,7 @@
 #include "front/endpoint.h"
 #include "front/front_state.h"
 #include "front/group_names.h"
+#include "front/limits.h"
 #include "front/stream_handoff.h"
 
 /* --- the query ----------------------------------------------------------------------------------------- */
@@ -101,10 +102,10 @@ static void on_opened(void *context, enum group_stream_status status, struct sub
         stream_refuse(exchange, "replaced");
         break;
     case GROUP_STREAM_FULL:
-        stream_refuse(exchange, "full");
+        limits_refuse(exchange, LIMIT_STREAMS, 0);
         break;
     case GROUP_STREAM_DRAINING:
-        stream_refuse(exchange, "draining");
+        stream_defer(exchange);
         break;
     case GROUP_STREAM_NO_MEMORY:
         stream_refuse(exchange, "no-memory");
@@ -128,6 +129,8 @@ void endpoint_group_events(struct exchange *exchange)
         stream_accept(exchange, NULL);
         return;
     }
+    if (!limits_take_place(exchange))
+        return;
     struct group_stream *stream =
         group_stream_open(services->hub, services->groups, &request, on_opened, exchange);
     if (stream)

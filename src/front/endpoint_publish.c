@@ -3,6 +3,7 @@
 #include "front/endpoint.h"
 #include "front/exchange.h"
 #include "front/front_state.h"
+#include "front/limits.h"
 #include "front/publish_job.h"
 
 /* --- the answer
@@ -153,6 +154,10 @@ void endpoint_publish(struct exchange *exchange)
         services->metrics->publish_failed++;
         response_set_problem(&exchange->response, &problem);
         exchange_answer(exchange);
+        return;
+    }
+    if (!limits_take_publish(exchange, body.count)) {
+        publish_body_clear(&body);
         return;
     }
     const struct publish_job_options job_options = { .base = services->base,

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "front/text.h"
+#include "base/text.h"
 
 #define ETAG_LENGTH_MAX 20
 

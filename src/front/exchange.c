@@ -9,6 +9,7 @@
 #include "front/endpoint.h"
 #include "front/exchange_reply.h"
 #include "front/front_state.h"
+#include "front/limits.h"
 
 /* Bytes of a body to make room for at once: what a client announces is not what it sends. */
 #define BODY_RESERVE_BYTES_MAX 65536
@@ -143,7 +144,17 @@ static bool pass_gate(struct exchange *exchange, const char *url, const char *me
     if (!layout_is_clean(head, url))
         return problem_set(ret_problem, 400,
                            "The request head has a NUL, a folded line or stray spaces in it.");
-    return request_parse(&head, &exchange->request, ret_problem);
+    return client_find(&front->client_rules, &exchange->connection->peer, &head, &exchange->client,
+                       ret_problem) &&
+           request_parse(&head, &exchange->request, ret_problem);
+}
+
+/* Where administrators have an address of their own, theirs is nowhere else. */
+static bool find_route(struct exchange *exchange)
+{
+    return route_find(&exchange->request, &exchange->route) &&
+           (!route_is_for_admins(&exchange->route) || !*exchange->front->options.admin_listen ||
+            exchange->connection->is_admin);
 }
 
 static enum MHD_Result begin(struct exchange *exchange, const char *url, const char *method,
@@ -151,6 +162,8 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
 {
     struct front *front = exchange->front;
     exchange->head_complete_ns = clock_now_ns();
+    front->newcomer_count -= exchange->connection->is_newcomer;
+    exchange->connection->is_newcomer = false;
     list_append(&front->exchanges, &exchange->node);
     front->exchange_count++;
 
@@ -164,7 +177,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *url, const c
         return exchange_reply(exchange);
     }
     exchange->connection->lingers = false;
-    exchange->has_route = route_find(&exchange->request, &exchange->route);
+    exchange->has_route = find_route(exchange);
     exchange->state = EXCHANGE_RECEIVING;
     if (body_bytes > 0) {
         deadline_arm(front->deadlines, &exchange->connection->deadline, DEADLINE_BODY, clock_now_ms());
@@ -215,6 +228,19 @@ static void run(struct exchange *exchange)
 /* --- the library's callbacks
  * ------------------------------------------------------------------------------------- */
 
+/*
+ * The library would list the query's parameters in its memory for the connection; we read them by ourselves.
+ * When some hundred of them use that up, version 0.9.75 loses its way: it waits for a head that it cannot
+ * take, and never tells of the end of the request. So they are hidden from it: the address lies in its
+ * buffer, where it goes on to write as well.
+ */
+static void hide_query(char *uri)
+{
+    char *query = strchr(uri, '?');
+    if (query)
+        query[1] = '\0';
+}
+
 void *exchange_on_request_line(void *context, const char *uri, struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -224,13 +250,19 @@ void *exchange_on_request_line(void *context, const char *uri, struct MHD_Connec
         return NULL;
     exchange->front = context;
     exchange->connection = connection;
+    exchange->client.address = connection->peer;
     connection->lingers = true;
     exchange->mhd = mhd;
     exchange->uri = strdup(uri ? uri : "");
-    if (exchange->uri)
-        return exchange;
-    free(exchange);
-    return NULL;
+    if (!exchange->uri) {
+        free(exchange);
+        return NULL;
+    }
+    if (uri)
+        hide_query((char *)uri);
+    exchange_forget(connection);
+    connection->exchange = exchange;
+    return exchange;
 }
 
 enum MHD_Result exchange_on_request(void *context, struct MHD_Connection *mhd, const char *url,
@@ -258,6 +290,27 @@ enum MHD_Result exchange_on_request(void *context, struct MHD_Connection *mhd, c
     return exchange->state == EXCHANGE_ANSWERED && !exchange->is_queued ? exchange_reply(exchange) : MHD_YES;
 }
 
+static void end(struct exchange *exchange)
+{
+    struct front *front = exchange->front;
+    if (exchange->cancel)
+        exchange->cancel(exchange);
+    if (exchange->subscriber)
+        hub_abandon(front->services.hub, exchange->subscriber);
+    limits_drop_place(exchange);
+    if (list_linked(&exchange->node)) {
+        list_remove(&exchange->node);
+        front->exchange_count--;
+    }
+    exchange->connection->exchange = NULL;
+    response_clear(&exchange->response);
+    buffer_free(&exchange->body);
+    request_clear(&exchange->request);
+    client_clear(&exchange->client);
+    free(exchange->uri);
+    free(exchange);
+}
+
 void exchange_on_completed(void *context, struct MHD_Connection *mhd, void **exchange_slot,
                            enum MHD_RequestTerminationCode code)
 {
@@ -270,18 +323,12 @@ void exchange_on_completed(void *context, struct MHD_Connection *mhd, void **exc
 
     if (exchange->state == EXCHANGE_NEW && code == MHD_REQUEST_TERMINATED_WITH_ERROR)
         front->services.metrics->http_rejected++; /* by the library itself */
-    if (exchange->cancel)
-        exchange->cancel(exchange);
-    if (exchange->subscriber)
-        hub_abandon(front->services.hub, exchange->subscriber);
-    if (list_linked(&exchange->node)) {
-        list_remove(&exchange->node);
-        front->exchange_count--;
-    }
     deadline_arm(front->deadlines, &exchange->connection->deadline, DEADLINE_IDLE, clock_now_ms());
-    response_clear(&exchange->response);
-    buffer_free(&exchange->body);
-    request_clear(&exchange->request);
-    free(exchange->uri);
-    free(exchange);
+    end(exchange);
+}
+
+void exchange_forget(struct connection *connection)
+{
+    if (connection->exchange)
+        end(connection->exchange);
 }

@@ -19,6 +19,7 @@
 
 #include "base/buffer.h"
 #include "base/list.h"
+#include "front/client.h"
 #include "front/request.h"
 #include "front/response.h"
 #include "front/route.h"
@@ -26,6 +27,7 @@
 struct connection;
 struct exchange;
 struct front;
+struct stream_place;
 struct subscriber;
 
 enum exchange_state {
@@ -43,6 +45,8 @@ struct exchange {
     struct connection *connection;
     struct MHD_Connection *mhd;
     char *uri; /* raw, NUL-terminated */
+    struct client
+        client; /* whose request it is, as far as a trusted proxy knows better than its connection */
     struct request request;
     struct route route;
     bool has_route;
@@ -50,6 +54,7 @@ struct exchange {
     struct response response;
     bool is_stream;                /* the answer is the head of a stream … */
     struct subscriber *subscriber; /* … which goes to this one; NULL for HEAD */
+    struct stream_place *place;    /* in the quota, until the subscriber has it (front/limits.h) */
     uint64_t head_complete_ns;
     bool is_queued;
     /* While WAITING: what for, and how to be called off. */
@@ -77,3 +82,7 @@ enum MHD_Result exchange_on_request(void *context, struct MHD_Connection *mhd, c
                                     size_t *upload_bytes, void **exchange);
 void exchange_on_completed(void *context, struct MHD_Connection *mhd, void **exchange,
                            enum MHD_RequestTerminationCode code);
+
+/* Lets go of a request that the library has not told the end of; it is over with its connection at the
+ * latest. */
+void exchange_forget(struct connection *connection);

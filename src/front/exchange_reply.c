@@ -48,12 +48,14 @@ static bool add_cors(struct MHD_Response *response, const struct exchange *excha
     bool preflight = exchange->request.method == METHOD_OPTIONS && exchange->has_route;
     bool added = true;
 
-    if (preflight || verdict == CORS_ECHO || verdict == CORS_DENIED)
+    if (preflight || cors_varies(exchange->front->options.cors_origins))
         added = add(response, "Vary", "Origin");
     if (verdict == CORS_ANY)
         added = added && add(response, "Access-Control-Allow-Origin", "*");
     else if (verdict == CORS_ECHO)
-        added = added && add_origin(response, origin);
+        added = added && add_origin(response, origin) &&
+                (!exchange->front->options.cors_credentials ||
+                 add(response, "Access-Control-Allow-Credentials", "true"));
     else
         return added;
     if (!preflight)

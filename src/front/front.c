@@ -13,6 +13,9 @@
 /* Turns that answers of the last moment get to leave in. */
 #define LAST_RUNS 8
 
+/* How long those who have connected are waited for when it drains: longer than handing a port over takes. */
+#define NEWCOMER_PATIENCE_MS 1500
+
 /* --- connections
  * ------------------------------------------------------------------------------------------------- */
 
@@ -39,22 +42,28 @@ static void open_connection(struct front *front, struct MHD_Connection *mhd, voi
         return;
     }
     connection->descriptor = info->connect_fd;
+    connection->is_admin = front_take_admin_socket(front, info->connect_fd);
+    const union MHD_ConnectionInfo *peer = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    connection->peer = ip_address_of_socket(peer ? peer->client_addr : NULL);
     connection->lingers = true;
+    connection->is_newcomer = true;
+    front->newcomer_count++;
     deadline_arm(front->deadlines, &connection->deadline, DEADLINE_HEAD, clock_now_ms());
 }
 
 static void close_connection(struct front *front, struct connection *connection)
 {
     if (connection) {
+        exchange_forget(connection);
         deadline_disarm(&connection->deadline);
         if (connection->lingers)
             lingering_take(front->lingering, connection->descriptor);
+        front->newcomer_count -= connection->is_newcomer;
         free(connection);
     }
     front->connection_count--;
     front->services.metrics->http_connections = front->connection_count;
-    if (front->listener && front->connection_count < front->options.connections_max)
-        listener_resume(front->listener);
+    front_resume_listening(front);
 }
 
 static void on_connection(void *context, struct MHD_Connection *mhd, void **slot,
@@ -69,13 +78,6 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **slot
     }
 }
 
-static bool on_accepted(void *context, int descriptor, const struct sockaddr *address, socklen_t length)
-{
-    struct front *front = context;
-    server_add(front->server, descriptor, address, length);
-    return front->connection_count < front->options.connections_max;
-}
-
 /* --- life
  * -------------------------------------------------------------------------------------------------------- */
 
@@ -88,6 +90,20 @@ static void apply_durations(struct front *front)
     deadlines_set_duration(front->deadlines, DEADLINE_IDLE, options->keepalive_timeout_ms);
 }
 
+/* What is said of clients by proxies. The setting has been checked: without memory, whom we trusted stays. */
+static void apply_client_rules(struct front *front)
+{
+    const struct front_options *options = &front->options;
+    struct ip_networks trusted;
+    const char *problem;
+    front->client_rules.header = options->forwarded_header;
+    front->client_rules.identity_header = options->identity_header;
+    if (!ip_networks_parse(options->trusted_proxies, strlen(options->trusted_proxies), &trusted, &problem))
+        return;
+    ip_networks_clear(&front->client_rules.trusted);
+    front->client_rules.trusted = trusted;
+}
+
 struct front *front_create(const struct front_options *options, const struct front_services *services,
                            const struct front *first, char **ret_problem)
 {
@@ -97,6 +113,7 @@ struct front *front_create(const struct front_options *options, const struct fro
         front->options = *options;
         front->services = *services;
         list_init(&front->exchanges);
+        list_init(&front->admin_sockets);
         const struct server_handlers handlers = {
             .on_request_line = exchange_on_request_line,
             .on_request = exchange_on_request,
@@ -110,12 +127,8 @@ struct front *front_create(const struct front_options *options, const struct fro
     }
     if (front && front->deadlines && front->lingering && front->server) {
         apply_durations(front);
-        const struct listener_options listener_options = { .address = options->listen,
-                                                           .is_shared = options->is_shared,
-                                                           .first = first ? first->listener : NULL };
-        front->listener = listener_create(services->base, &listener_options, on_accepted, front,
-                                          services->metrics, services->log, ret_problem);
-        if (front->listener)
+        apply_client_rules(front);
+        if (front_listen(front, first, ret_problem))
             return front;
     }
     front_destroy(front);
@@ -133,7 +146,9 @@ void front_destroy(struct front *front)
         exchange_call_off(LIST_OWNER(node, struct exchange, node));
     for (int i = 0; front->server && front->exchange_count > 0 && i < LAST_RUNS; i++)
         server_run(front->server);
+    front_end_intake(front);
     server_destroy(front->server);
+    ip_networks_clear(&front->client_rules.trusted);
     deadlines_destroy(front->deadlines);
     lingering_destroy(front->lingering);
     free(front);
@@ -141,27 +156,39 @@ void front_destroy(struct front *front)
 
 void front_set_options(struct front *front, const struct front_options *options)
 {
-    const char *listen = front->options.listen;
+    const char *listen = front->options.listen, *admin_listen = front->options.admin_listen;
     front->options = *options;
     front->options.listen = listen;
+    front->options.admin_listen = admin_listen;
     apply_durations(front);
-    if (front->listener && front->connection_count < options->connections_max)
-        listener_resume(front->listener);
+    apply_client_rules(front);
+    front_resume_listening(front);
 }
 
 void front_drain(struct front *front)
 {
+    if (front->draining)
+        return;
     front->draining = true;
-    listener_destroy(front->listener);
-    front->listener = NULL;
+    front->drain_start_ms = clock_now_ms();
+    front_leave(front);
 }
 
+/* While it drains, what was accepted in the last moment has its request on the way. */
 size_t front_request_count(const struct front *front)
 {
-    return front->exchange_count;
+    size_t count = front->exchange_count;
+    if (front->draining && clock_now_ms() < front->drain_start_ms + NEWCOMER_PATIENCE_MS)
+        count += front->newcomer_count;
+    return count + (front->draining && !front_has_left(front));
 }
 
 uint16_t front_port(const struct front *front)
 {
     return front->listener ? listener_port(front->listener) : 0;
+}
+
+uint16_t front_admin_port(const struct front *front)
+{
+    return front->admin_listener ? listener_port(front->admin_listener) : 0;
 }

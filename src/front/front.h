@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "consumers/group.h"
 #include "consumers/stream_watch.h"
+#include "front/forwarded.h"
 #include "hub/hub.h"
 #include "hub/snapshot_cache.h"
 #include "metrics/metrics.h"
@@ -20,18 +21,27 @@
 #include "redis/commands.h"
 
 struct front;
+struct quota;
 
 struct front_options {
     const char *listen;
-    bool is_shared; /* other fronts of the process listen there too */
+    unsigned listeners;       /* how many fronts of the process listen there; 0 is 1 */
+    bool reuse_port;          /* another process may listen there too, to take over */
+    const char *admin_listen; /* "": none; else what is for administrators is there alone */
     size_t connections_max;
     size_t body_bytes_max;
     uint64_t head_timeout_ms;
     uint64_t body_timeout_ms;
     uint64_t keepalive_timeout_ms;
     size_t topics_per_stream_max;
+    bool compress; /* streams, for clients that want it */
     uint64_t retry_min_ms, retry_max_ms;
     const char *cors_origins;
+    bool cors_credentials;       /* who is listed may send cookies */
+    const char *trusted_proxies; /* networks, comma-separated */
+    enum forwarded_header forwarded_header;
+    const char *identity_header; /* "": none */
+    bool proxy_protocol;         /* of trusted proxies' connections */
     bool access_log;
     uint64_t idempotency_window_ms;
     uint64_t stream_maxlen;
@@ -58,6 +68,7 @@ struct front_services {
     struct commands *commands;
     struct groups *groups;
     struct stream_watch *watch;           /* NULL: no stream is configured */
+    struct quota *quota;                  /* of the whole process */
     struct metrics *metrics;              /* where it counts … */
     struct metrics_reader metrics_reader; /* … and what it shows */
     bool (*is_redis_up)(void *context);
@@ -73,13 +84,16 @@ struct front *front_create(const struct front_options *options, const struct fro
 /* Answers requests that still wait with 503 first. */
 void front_destroy(struct front *front);
 
-/* On reload: limits and timeouts; `listen` is not looked at. */
+/* On reload: limits and timeouts; `listen` and `admin_listen` are not looked at. */
 void front_set_options(struct front *front, const struct front_options *options);
 
-/* Accepts no more; what is being answered goes on. /readyz says 503. */
+/* Accepts what has come so far, and no more; what is being answered goes on. /readyz says 503. */
 void front_drain(struct front *front);
 
-/* Requests being answered. */
+/* The administrators' port, 0 if they have none. */
+uint16_t front_admin_port(const struct front *front);
+
+/* Requests being answered; while it drains, with what may become one. */
 size_t front_request_count(const struct front *front);
 
 /* The port it listens on (for `listen: 127.0.0.1:0`), 0 for a unix socket. */

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/text.h"
 #include "front/problem.h"
-#include "front/text.h"
 
 #define GATE_HEADERS_MAX 100
 

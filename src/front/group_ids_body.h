@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 #include "base/buffer.h"
+#include "base/text.h"
 #include "front/problem.h"
-#include "front/text.h"
 #include "wire/entry_id.h"
 
 struct group_ids_body {

@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 #include "base/buffer.h"
+#include "base/text.h"
 #include "front/problem.h"
-#include "front/text.h"
 
 enum json_kind {
     JSON_KIND_NULL,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "front/address.h"
+#include "front/port_sharing.h"
 
 #define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 
@@ -20,6 +21,9 @@
 
 /* How long accepting rests when there are no descriptors. */
 #define PAUSE_MS 100
+
+/* Handshakes that have begun end within this: a round trip, or one lost segment that was sent again. */
+#define HANDOVER_MS 1200
 
 struct listener {
     int descriptor;
@@ -33,6 +37,10 @@ struct listener {
     struct log_limiter limiter;
     bool has_room;
     bool owns_file; /* a unix socket's */
+    bool reuse_port;
+    bool is_leaving;
+    unsigned siblings;
+    struct event *leave_timer;
 };
 
 static bool is_out_of_resources(int error)
@@ -56,35 +64,46 @@ static void on_pause_over(evutil_socket_t descriptor, short events, void *contex
     (void)descriptor;
     (void)events;
     struct listener *listener = context;
-    if (listener->has_room)
+    if (listener->has_room && listener->readable)
         event_add(listener->readable, NULL);
+}
+
+enum accept_end { ACCEPT_MORE, ACCEPT_NONE_LEFT, ACCEPT_NO_ROOM };
+
+static enum accept_end accept_some(struct listener *listener, int most)
+{
+    for (int i = 0; i < most; i++) {
+        struct sockaddr_storage address = { 0 };
+        socklen_t length = sizeof(address);
+        int accepted =
+            accept4(listener->descriptor, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (accepted < 0) {
+            if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO)
+                continue;
+            if (is_out_of_resources(errno) && !listener->is_leaving)
+                pause_accepting(listener, errno);
+            return ACCEPT_NONE_LEFT;
+        }
+        if (listener->is_leaving)
+            port_accept_all(accepted);
+        /* The peer of a unix socket has no name; its family says all. */
+        if (length < sizeof(sa_family_t))
+            length = sizeof(sa_family_t);
+        if (!listener->accepted(listener->context, accepted, (struct sockaddr *)&address, length))
+            return ACCEPT_NO_ROOM;
+    }
+    return ACCEPT_MORE;
 }
 
 static void on_readable(evutil_socket_t descriptor, short events, void *context)
 {
+    (void)descriptor;
     (void)events;
     struct listener *listener = context;
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        struct sockaddr_storage address = { 0 };
-        socklen_t length = sizeof(address);
-        int accepted =
-            accept4(descriptor, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (accepted < 0) {
-            if (is_out_of_resources(errno))
-                pause_accepting(listener, errno);
-            else if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO)
-                continue;
-            return;
-        }
-        /* The peer of a unix socket has no name; its family says all. */
-        if (length < sizeof(sa_family_t))
-            length = sizeof(sa_family_t);
-        if (!listener->accepted(listener->context, accepted, (struct sockaddr *)&address, length)) {
-            listener->has_room = false;
-            event_del(listener->readable);
-            return;
-        }
-    }
+    if (accept_some(listener, ACCEPTS_PER_TURN) != ACCEPT_NO_ROOM)
+        return;
+    listener->has_room = false;
+    event_del(listener->readable);
 }
 
 static bool bind_and_listen(int descriptor, const struct sockaddr *address, socklen_t length, bool is_shared)
@@ -141,18 +160,21 @@ static int open_at(const struct sockaddr *address, socklen_t length, bool is_sha
     return descriptor;
 }
 
-/* A shared port is open to every process of this user: it must be nobody's yet. */
-static int open_as_first(const struct addrinfo *entry, bool is_shared)
+/* A shared port is open to every process of this user: unless that is wanted, it must be nobody's yet. */
+static int open_as_first(const struct addrinfo *entry, const struct listener_options *options)
 {
+    if (options->reuse_port)
+        return open_at(entry->ai_addr, entry->ai_addrlen, true);
     int descriptor = open_at(entry->ai_addr, entry->ai_addrlen, false);
-    if (descriptor < 0 || !is_shared)
+    if (descriptor < 0 || options->siblings <= 1)
         return descriptor;
     close(descriptor);
     return open_at(entry->ai_addr, entry->ai_addrlen, true);
 }
 
 /* The first of the host's addresses that can be listened on. `*ret_reason` stays NULL where errno says it. */
-static int open_internet(const struct address *address, bool is_shared, const char **ret_reason)
+static int open_internet(const struct address *address, const struct listener_options *options,
+                         const char **ret_reason)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
     struct addrinfo *found = NULL;
@@ -163,7 +185,7 @@ static int open_internet(const struct address *address, bool is_shared, const ch
     int descriptor = -1;
     int error = EADDRNOTAVAIL;
     for (struct addrinfo *entry = found; failure == 0 && entry && descriptor < 0; entry = entry->ai_next) {
-        descriptor = open_as_first(entry, is_shared);
+        descriptor = open_as_first(entry, options);
         error = errno;
     }
     if (failure == 0)
@@ -186,17 +208,50 @@ static int open_beside(const struct listener *first)
     return open_at((struct sockaddr *)&address, length, true);
 }
 
-static int open_socket(const struct address *address, bool is_shared, const char **ret_reason)
+static int open_socket(const struct address *address, const struct listener_options *options,
+                       const char **ret_reason)
 {
     if (address->is_unix)
         return open_unix(address);
-    int descriptor = open_internet(address, is_shared, ret_reason);
+    int descriptor = open_internet(address, options, ret_reason);
     if (descriptor < 0 && !*address->host && errno == EAFNOSUPPORT) {
         struct address everywhere = *address;
         memcpy(everywhere.host, "0.0.0.0", sizeof("0.0.0.0"));
-        descriptor = open_internet(&everywhere, is_shared, ret_reason);
+        descriptor = open_internet(&everywhere, options, ret_reason);
     }
     return descriptor;
+}
+
+static void close_socket(struct listener *listener)
+{
+    if (listener->readable)
+        event_free(listener->readable);
+    listener->readable = NULL;
+    if (listener->descriptor < 0)
+        return;
+    if (listener->owns_file)
+        unlink(listener->address.host);
+    close(listener->descriptor);
+    listener->descriptor = -1;
+}
+
+/* What is in the queue would be reset. There may be no room for it, but it is no more than the queue holds.
+ */
+static void finish_leaving(struct listener *listener)
+{
+    port_refuse_all(listener->descriptor);
+    for (int left = BACKLOG; left > 0 && accept_some(listener, 1) != ACCEPT_NONE_LEFT; left--)
+        ;
+    if (listener->reuse_port)
+        port_end_steering(listener->descriptor);
+    close_socket(listener);
+}
+
+static void on_leave_timer(evutil_socket_t descriptor, short events, void *context)
+{
+    (void)descriptor;
+    (void)events;
+    finish_leaving(context);
 }
 
 static char *make_problem(const char *address, const char *reason)
@@ -211,6 +266,9 @@ struct listener *listener_create(struct event_base *base, const struct listener_
                                  listener_accepted *accepted, void *context, struct metrics *metrics,
                                  struct log *log, char **ret_problem)
 {
+    static const char in_use[] =
+        "it is in use by another process. Stop that, choose another address with --listen, or let "
+        "both share it with reuse_port: on";
     const char *address = options->address;
     const char *reason = NULL;
     struct listener *listener = calloc(1, sizeof(*listener));
@@ -223,19 +281,23 @@ struct listener *listener_create(struct event_base *base, const struct listener_
                                    .context = context,
                                    .metrics = metrics,
                                    .log = log,
-                                   .has_room = true };
+                                   .has_room = true,
+                                   .reuse_port = options->reuse_port,
+                                   .siblings = options->siblings > 0 ? options->siblings : 1 };
     if (address_parse(address, &listener->address, &reason)) {
-        listener->descriptor = options->first ? open_beside(options->first)
-                                              : open_socket(&listener->address, options->is_shared, &reason);
+        listener->descriptor =
+            options->first ? open_beside(options->first) : open_socket(&listener->address, options, &reason);
         listener->owns_file = listener->address.is_unix && !options->first && listener->descriptor >= 0;
         if (listener->descriptor < 0 && !reason)
-            reason = strerror(errno);
+            reason = errno == EADDRINUSE ? in_use : strerror(errno);
     }
     if (listener->descriptor >= 0) {
         listener->readable =
             event_new(base, listener->descriptor, EV_READ | EV_PERSIST, on_readable, listener);
         listener->pause_timer = evtimer_new(base, on_pause_over, listener);
-        if (listener->readable && listener->pause_timer && event_add(listener->readable, NULL) == 0)
+        listener->leave_timer = evtimer_new(base, on_leave_timer, listener);
+        if (listener->readable && listener->pause_timer && listener->leave_timer &&
+            event_add(listener->readable, NULL) == 0)
             return listener;
         reason = "the event loop takes no more";
     }
@@ -244,19 +306,35 @@ struct listener *listener_create(struct event_base *base, const struct listener_
     return NULL;
 }
 
+void listener_leave(struct listener *listener)
+{
+    const struct timeval wait = { .tv_sec = HANDOVER_MS / 1000, .tv_usec = HANDOVER_MS % 1000 * 1000 };
+    if (listener->is_leaving)
+        return;
+    listener->is_leaving = true;
+    if (listener->reuse_port && !listener->address.is_unix &&
+        evtimer_add(listener->leave_timer, &wait) == 0) {
+        port_steer_away(listener->descriptor, listener->siblings);
+        port_refuse_new(listener->descriptor);
+    } else {
+        finish_leaving(listener);
+    }
+}
+
+bool listener_has_left(const struct listener *listener)
+{
+    return listener->is_leaving && listener->descriptor < 0;
+}
+
 void listener_destroy(struct listener *listener)
 {
     if (!listener)
         return;
-    if (listener->readable)
-        event_free(listener->readable);
+    close_socket(listener);
     if (listener->pause_timer)
         event_free(listener->pause_timer);
-    if (listener->descriptor >= 0) {
-        if (listener->owns_file)
-            unlink(listener->address.host);
-        close(listener->descriptor);
-    }
+    if (listener->leave_timer)
+        event_free(listener->leave_timer);
     free(listener);
 }
 
@@ -265,7 +343,7 @@ void listener_resume(struct listener *listener)
     if (listener->has_room)
         return;
     listener->has_room = true;
-    if (!evtimer_pending(listener->pause_timer, NULL))
+    if (listener->readable && !evtimer_pending(listener->pause_timer, NULL))
         event_add(listener->readable, NULL);
 }
 

@@ -21,10 +21,12 @@ typedef bool listener_accepted(void *context, int descriptor, const struct socka
 
 struct listener_options {
     const char *address;
-    /* Others of this process will listen there too, each for its own share of the connections (SO_REUSEPORT,
-     * socket(7)); still nobody else may listen there already. */
-    bool is_shared;
+    /* How many of this process will listen there, each for its own share of the connections (SO_REUSEPORT,
+     * socket(7)); 0 is 1. */
+    unsigned siblings;
     const struct listener *first; /* the one whose address is shared; NULL: this is the first */
+    bool reuse_port; /* another process may listen there already, or come later, to take the place of this one
+                      */
 };
 
 /* NULL with *ret_problem set to a sentence that the caller frees. */
@@ -34,6 +36,13 @@ struct listener *listener_create(struct event_base *base, const struct listener_
 
 /* Closes the socket, and removes a unix socket's file. */
 void listener_destroy(struct listener *listener);
+
+/*
+ * Accepts what has come so far, and closes; whoever connects from then on gets the other process, or is
+ * refused. With reuse_port it takes a moment.
+ */
+void listener_leave(struct listener *listener);
+bool listener_has_left(const struct listener *listener);
 
 /* There is room again. */
 void listener_resume(struct listener *listener);

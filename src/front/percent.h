@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "front/text.h"
+#include "base/text.h"
 
 enum percent_mode {
     PERCENT_PATH,  /* + stays + */

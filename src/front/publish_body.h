@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/text.h"
 #include "front/problem.h"
-#include "front/text.h"
 
 #define PUBLISH_NAME_MAX 512
 #define PUBLISH_ID_MAX 256

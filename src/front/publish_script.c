@@ -14,6 +14,9 @@
  * names and values, then for each message its channel, and what stands before and after the entry's id in it;
  * the id is left out where `with id` is 0. Answers {0, receivers, id} or, for a receipt that was there, {1,
  * receipt}. A receipt is "<token> <receivers> <id>".
+ *
+ * A message cannot be taken back, so all that Redis may refuse (READONLY, OOM, MISCONF) comes before the
+ * first: once a script has written, it is not refused any more.
  */
 static const char script[] =
     "local receipt = redis.pcall('GET', KEYS[1])\n"
@@ -22,6 +25,7 @@ static const char script[] =
     "local field_end = 5 + 2 * tonumber(ARGV[5])\n"
     "local ids = {}\n"
     "local function undo(problem)\n"
+    "  redis.pcall('DEL', KEYS[1])\n"
     "  for i = 2, #KEYS do if ids[i] then redis.pcall('XDEL', KEYS[i], ids[i]) end end\n"
     "  return problem\n"
     "end\n"
@@ -36,6 +40,11 @@ static const char script[] =
     "  ids[i] = id\n"
     "end\n"
     "local id = ids[#KEYS] or ''\n"
+    "local function keep_receipt(receivers)\n"
+    "  return redis.pcall('SET', KEYS[1], ARGV[2] .. ' ' .. receivers .. ' ' .. id, 'PX', ARGV[1])\n"
+    "end\n"
+    "local stored = keep_receipt(0)\n"
+    "if stored.err then return undo(stored) end\n"
     "local receivers = 0\n"
     "for at = field_end + 1, #ARGV, 4 do\n"
     "  local with_id = ARGV[at + 1] == '1' and id or ''\n"
@@ -43,8 +52,7 @@ static const char script[] =
     "  if type(count) == 'table' then return undo(count) end\n"
     "  receivers = receivers + count\n"
     "end\n"
-    "local stored = redis.pcall('SET', KEYS[1], ARGV[2] .. ' ' .. receivers .. ' ' .. id, 'PX', ARGV[1])\n"
-    "if stored.err then return undo(stored) end\n"
+    "if receivers > 0 then keep_receipt(receivers) end\n"
     "return {0, receivers, id}\n";
 
 /* The arguments of one command: pointers into the item and into `text`, which is complete before they are

@@ -13,6 +13,7 @@ static const char *const header_names[REQUEST_HEADERS] = {
     [HEADER_HOST] = "host",
     [HEADER_ORIGIN] = "origin",
     [HEADER_ACCEPT] = "accept",
+    [HEADER_ACCEPT_ENCODING] = "accept-encoding",
     [HEADER_CONTENT_TYPE] = "content-type",
     [HEADER_IF_NONE_MATCH] = "if-none-match",
     [HEADER_LAST_EVENT_ID] = "last-event-id",

@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/text.h"
 #include "front/gate.h"
 #include "front/problem.h"
-#include "front/text.h"
 
 #define REQUEST_SEGMENTS_MAX 8
 #define REQUEST_PARAMETERS_MAX 512
@@ -31,6 +31,7 @@ enum request_header {
     HEADER_HOST,
     HEADER_ORIGIN,
     HEADER_ACCEPT,
+    HEADER_ACCEPT_ENCODING,
     HEADER_CONTENT_TYPE,
     HEADER_IF_NONE_MATCH,
     HEADER_LAST_EVENT_ID,

@@ -86,3 +86,9 @@ void route_format_allow(const struct route *route, char ret_text[static ROUTE_AL
             length += (size_t)snprintf(ret_text + length, ROUTE_ALLOW_MAX - length, "%s%s",
                                        length ? ", " : "", request_method_name((enum request_method)method));
 }
+
+bool route_is_for_admins(const struct route *route)
+{
+    return route->endpoint == ENDPOINT_METRICS || route->endpoint == ENDPOINT_PAGE ||
+           route->endpoint == ENDPOINT_STREAMS || route->endpoint == ENDPOINT_STREAM;
+}

@@ -43,6 +43,9 @@ static inline bool route_allows(const struct route *route, enum request_method m
     return (route->methods & (1u << method)) != 0;
 }
 
+/* The page, the figures, the reports. */
+bool route_is_for_admins(const struct route *route);
+
 #define ROUTE_ALLOW_MAX 64
 
 /* The value of an `Allow` header, NUL-terminated. */

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include "base/random.h"
+#include "front/accept_encoding.h"
 #include "front/connection.h"
 #include "front/front_state.h"
+#include "front/limits.h"
 #include "wire/sse.h"
 
 #define REFUSED_RETRY_MS_MIN 10000
@@ -64,6 +66,14 @@ static void set_stream_head(struct response *response)
     response_add_header(response, "X-Accel-Buffering", "no");
 }
 
+void stream_defer(struct exchange *exchange)
+{
+    const struct front_options *options = &exchange->front->options;
+    sse_append_retry(&exchange->response.body, random_between(options->retry_min_ms, options->retry_max_ms));
+    set_stream_head(&exchange->response);
+    exchange_answer(exchange);
+}
+
 void stream_refuse(struct exchange *exchange, const char *reason)
 {
     struct buffer data = { 0 };
@@ -81,26 +91,44 @@ void stream_refuse(struct exchange *exchange, const char *reason)
 void stream_accept(struct exchange *exchange, struct subscriber *subscriber)
 {
     exchange->subscriber = subscriber;
+    if (subscriber)
+        limits_pass_place(exchange, subscriber);
     exchange->is_stream = true;
     set_stream_head(&exchange->response);
     exchange_answer(exchange);
+}
+
+/* Streams whose events many share are compressed for those who want it: it is done once for all of them. */
+static void choose_coding(struct exchange *exchange)
+{
+    if (!exchange->front->options.compress)
+        return;
+    response_add_header(&exchange->response, "Vary", "Accept-Encoding");
+    if (!accept_encoding_wants_gzip(exchange->request.headers[HEADER_ACCEPT_ENCODING]))
+        return;
+    response_add_header(&exchange->response, "Content-Encoding", "gzip");
+    if (exchange->subscriber)
+        hub_compress(exchange->subscriber);
 }
 
 void stream_open(struct exchange *exchange, const struct stream_request *request)
 {
     /* A HEAD asks what a GET would answer, and subscribes to nothing. */
     enum hub_open_status status = HUB_OPEN_OK;
+    if (exchange->request.method != METHOD_HEAD && !limits_take_place(exchange))
+        return;
     if (exchange->request.method != METHOD_HEAD)
         status = hub_open(exchange->front->services.hub, request, &exchange->subscriber);
     switch (status) {
     case HUB_OPEN_OK:
+        choose_coding(exchange);
         stream_accept(exchange, exchange->subscriber);
         break;
     case HUB_OPEN_FULL:
-        stream_refuse(exchange, "full");
+        limits_refuse(exchange, LIMIT_STREAMS, 0);
         break;
     case HUB_OPEN_DRAINING:
-        stream_refuse(exchange, "draining");
+        stream_defer(exchange);
         break;
     case HUB_OPEN_NO_MEMORY:
         stream_refuse(exchange, "no-memory");

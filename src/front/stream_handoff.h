@@ -18,6 +18,9 @@ void stream_open(struct exchange *exchange, const struct stream_request *request
 /* The same for a subscriber that is open already; NULL for HEAD. */
 void stream_accept(struct exchange *exchange, struct subscriber *subscriber);
 
+/* Answers a stream with nothing but when to come back, soon: the gateway is ending. */
+void stream_defer(struct exchange *exchange);
+
 /* Refuses a stream for another reason, a word or a few. */
 void stream_refuse(struct exchange *exchange, const char *reason);
 

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "gateway/gateway_options.h"
 #include "gateway/gateway_state.h"
+#include "gateway/quota_limits.h"
 #include "gateway/worker.h"
 
 #define FEED_OUTPUT_BYTES_MAX (16u << 20) /* subscriptions on their way; past this the link is reset */
@@ -189,11 +190,14 @@ struct gateway *gateway_create(struct event_base *base, const struct settings *s
         *ret_problem = strdup(url_problem);
         goto failed;
     }
+    struct quota_limits limits = quota_limits_of(settings);
+    gateway->quota = quota_create(&limits);
     gateway->metrics = metrics_create();
     gateway->dns = gateway_create_resolver(base);
-    if (gateway->metrics && gateway->dns && build_dispatcher(gateway) && build_redis(gateway) &&
-        gateway_build_groups(gateway) && build_watch(gateway) && build_workers(gateway, ret_problem) &&
-        gateway_build_sinks(gateway, ret_problem) && build_sweep(gateway) && start(gateway))
+    if (gateway->quota && gateway->metrics && gateway->dns && build_dispatcher(gateway) &&
+        build_redis(gateway) && gateway_build_groups(gateway) && build_watch(gateway) &&
+        build_workers(gateway, ret_problem) && gateway_build_sinks(gateway, ret_problem) &&
+        build_sweep(gateway) && start(gateway))
         return gateway;
 
 failed:
@@ -241,6 +245,7 @@ void gateway_destroy(struct gateway *gateway)
     groups_destroy(gateway->groups);
     mailbox_destroy(gateway->mailbox);
     dispatcher_destroy(gateway->dispatcher);
+    quota_destroy(gateway->quota);
     if (gateway->drain_timer)
         event_free(gateway->drain_timer);
     if (gateway->sweep_timer)
@@ -264,7 +269,9 @@ void gateway_hold(struct gateway *gateway)
 void gateway_apply_settings(struct gateway *gateway)
 {
     const struct dispatcher_options options = dispatcher_options_of(gateway->settings);
+    struct quota_limits limits = quota_limits_of(gateway->settings);
     dispatcher_set_options(gateway->dispatcher, &options);
+    quota_set_limits(gateway->quota, &limits);
     log_set_level(gateway->log, gateway->settings->log_level);
     for (unsigned i = 0; i < gateway->worker_count; i++) {
         worker_apply_settings(gateway->workers[i]);

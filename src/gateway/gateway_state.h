@@ -49,6 +49,7 @@ struct gateway {
     struct stream_watch *watch;
     struct gateway_sinks *sinks; /* NULL: none are configured */
     struct buffer entry_json;    /* of the entry being handed on */
+    struct quota *quota;         /* of all workers together */
 
     struct mailbox *mailbox; /* what the workers ask of the main thread */
     struct hub_shared hub_shared;

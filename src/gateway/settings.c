@@ -19,7 +19,8 @@ static struct settings *create_with_defaults(struct settings_problems *problems)
     return settings;
 
 failed:
-    settings_problem(problems, "settings", "%s", why.data ? "a default is not valid" : "out of memory");
+    settings_problem(problems, "settings", "%s",
+                     why.data ? "memory is short, or a default is not valid" : "memory is short");
     buffer_free(&why);
     settings_destroy(settings);
     return NULL;

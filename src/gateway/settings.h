@@ -13,6 +13,7 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
+#include "front/forwarded.h"
 #include "gateway/settings_lists.h"
 #include "hub/hub.h"
 
@@ -20,14 +21,22 @@
 
 struct settings {
     char *listen;    /* host:port, [v6]:port, :port or unix:/path */
-    char *redis_url; /* redis://, rediss://, unix:// */
+    bool reuse_port;
+    char *redis_url; /* redis://, rediss://, unix://, redis+sentinel:// */
     char *redis_tls_ca_file;
     bool redis_tls_verify;
     uint64_t redis_timeout_ms; /* a command without an answer */
     uint64_t redis_reply_bytes_max;
     uint64_t redis_pending_max; /* commands that wait */
     char *access;               /* "" or "open" */
-    char *cors_origins;         /* list, comma-separated: exact origins, or * */
+    char *cors_origins;         /* list, comma-separated: origins, patterns of them, or * */
+    bool cors_credentials;
+    char *admin_listen; /* empty: `listen` serves administrators, too */
+    /* proxies in front */
+    char *trusted_proxies; /* list of networks */
+    enum forwarded_header forwarded_header;
+    char *identity_header; /* empty: none */
+    bool proxy_protocol;
     enum log_level log_level;
     enum log_format log_format;
     bool access_log;
@@ -42,6 +51,14 @@ struct settings {
     /* streams */
     uint64_t clients_max;
     uint64_t topics_per_stream_max;
+    uint64_t streams_per_address_max;
+    uint64_t streams_per_subject_max;
+    uint64_t stream_rate_max;
+    uint64_t stream_rate_per_address_max;
+    uint64_t address_ip6_prefix;
+    uint64_t coalesce_ms;
+    bool compress;
+    uint64_t compress_min_bytes;
     uint64_t heartbeat_ms;
     uint64_t retry_min_ms;
     uint64_t retry_max_ms;
@@ -64,6 +81,8 @@ struct settings {
     uint64_t idempotency_window_ms;
     uint64_t stream_maxlen;
     uint64_t publish_array_max;
+    uint64_t publish_rate_per_subject_max;
+    uint64_t publish_rate_per_address_max;
     /* lists */
     struct setting_records streams; /* struct stream_settings */
     struct setting_records sinks;   /* struct sink_settings */

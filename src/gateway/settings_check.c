@@ -157,6 +157,19 @@ static void check_order(const struct settings *settings, const char *smaller, ui
     buffer_free(&values);
 }
 
+/* Nobody is let in from the network by mistake. */
+static void check_reachable(const struct settings *settings, const char *name, const char *address,
+                            struct settings_problems *problems)
+{
+    if (is_loopback(address) || strcmp(settings->access, "open") == 0)
+        return;
+    settings_problem(
+        problems, origin_of(settings, name),
+        "%s is %s, which the network can reach, and access says nothing; set access: open to let "
+        "everybody on the network read and publish, or listen on 127.0.0.1",
+        name, address);
+}
+
 void settings_check_together(const struct settings *settings, struct settings_problems *problems)
 {
     check_order(settings, "retry_min", settings->retry_min_ms, "retry_max", settings->retry_max_ms, problems);
@@ -164,10 +177,7 @@ void settings_check_together(const struct settings *settings, struct settings_pr
                 settings->snapshot_ttl_ms, problems);
     check_order(settings, "snapshot_ttl", settings->snapshot_ttl_ms, "snapshot_ttl_idle",
                 settings->snapshot_ttl_idle_ms, problems);
-    if (!is_loopback(settings->listen) && strcmp(settings->access, "open") != 0)
-        settings_problem(
-            problems, origin_of(settings, "listen"),
-            "listen is %s, which the network can reach, and access says nothing; set access: open to let "
-            "everybody on the network read and publish, or listen on 127.0.0.1",
-            settings->listen);
+    check_reachable(settings, "listen", settings->listen, problems);
+    if (*settings->admin_listen)
+        check_reachable(settings, "admin_listen", settings->admin_listen, problems);
 }

@@ -13,7 +13,10 @@
 
 static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const log_formats[] = { "text", "json", NULL };
+static const char *const forwarded_headers[] = { "x-forwarded-for", "forwarded", NULL };
 static const char *const slow_policies[] = { "disconnect", "latest", NULL };
+
+#define LIMIT_MAX UINT64_C(1000000000)
 
 #define FIELD(field) .offset = offsetof(struct settings, field)
 #define TEXT(key, value, field) .name = key, .kind = SETTING_TEXT, .fallback = value, FIELD(field)
@@ -33,9 +36,12 @@ static const char *const slow_policies[] = { "disconnect", "latest", NULL };
 const struct setting settings_table[] = {
     { TEXT("listen", "127.0.0.1:8000", listen), .check = settings_check_listen,
       .help = "where to listen: host:port, [v6]:port, :port for all addresses, or unix:/path" },
+    { SWITCH("reuse_port", "off", reuse_port),
+      .help = "share the port with a process that is already there and lets it: how a new one takes over" },
     { TEXT("redis_url", "redis://localhost:6379", redis_url), .check = settings_check_redis_url,
       .secret = true,
-      .help = "redis://[user][:password]@host[:port][/db], rediss:// for TLS, unix:///path/to.sock?db=0" },
+      .help = "redis://[user][:password]@host[:port][/db], rediss:// for TLS, unix:///path/to.sock?db=0, "
+              "redis+sentinel://host,host/master[/db]" },
     { TEXT("redis_tls_ca_file", "", redis_tls_ca_file), .check = settings_check_readable,
       .help = "certificates to trust for rediss://, a PEM file; empty: the system's" },
     { SWITCH("redis_tls_verify", "on", redis_tls_verify),
@@ -49,9 +55,22 @@ const struct setting settings_table[] = {
     { TEXT("access", "", access), .check = settings_check_access,
       .help =
           "open: everybody who can connect may read and publish; must be said to listen beyond loopback" },
-    { LIST("cors_origins", "", cors_origins), .reloadable = true,
+    { LIST("cors_origins", "", cors_origins), .check = settings_check_cors_origins, .reloadable = true,
       .help =
-          "web origins whose pages may read and publish: https://app.example,https://other.example, or *" },
+          "web origins whose pages may read and publish: https://app.example,https://*.other.example, or *" },
+    { SWITCH("cors_credentials", "on", cors_credentials), .reloadable = true,
+      .help = "pages of listed origins may send cookies; never those that only * lets in" },
+    { TEXT("admin_listen", "", admin_listen), .check = settings_check_admin_listen,
+      .help = "an address of its own for the page, /metrics, /streams and /subscribers, which are then "
+              "nowhere else" },
+    { LIST("trusted_proxies", "", trusted_proxies), .check = settings_check_networks, .reloadable = true,
+      .help = "proxies that are believed about whose requests they pass on: 10.0.0.0/8,2001:db8::1" },
+    { CHOICE("forwarded_header", "x-forwarded-for", forwarded_header, forwarded_headers), .reloadable = true,
+      .help = "where trusted proxies say whose request it is; make sure that they write this one" },
+    { TEXT("identity_header", "", identity_header), .check = settings_check_header_name, .reloadable = true,
+      .help = "where trusted proxies say who the caller is, such as X-User-Id; empty: nowhere" },
+    { SWITCH("proxy_protocol", "off", proxy_protocol), .reloadable = true,
+      .help = "connections of trusted proxies begin with a header of the PROXY protocol, version 1 or 2" },
     { CHOICE("log_level", "info", log_level, log_levels), .reloadable = true,
       .help = "the least important lines that are logged" },
     { CHOICE("log_format", "text", log_format, log_formats),
@@ -77,6 +96,23 @@ const struct setting settings_table[] = {
       .help = "open streams; 0: as many as the descriptor limit allows" },
     { COUNT("topics_per_stream_max", "200", topics_per_stream_max, 1, 10000), .reloadable = true,
       .help = "channels and patterns in one stream" },
+    { COUNT("streams_per_address_max", "0", streams_per_address_max, 0, LIMIT_MAX), .reloadable = true,
+      .help = "open streams of one address; 0: 1000, and any number from this machine itself" },
+    { COUNT("streams_per_subject_max", "1000", streams_per_subject_max, 0, LIMIT_MAX), .reloadable = true,
+      .help = "open streams of one person or key; 0: any number" },
+    { COUNT("stream_rate_max", "20000", stream_rate_max, 0, LIMIT_MAX), .reloadable = true,
+      .help = "new streams a second; 0: any number" },
+    { COUNT("stream_rate_per_address_max", "0", stream_rate_per_address_max, 0, LIMIT_MAX),
+      .reloadable = true,
+      .help = "new streams a second of one address; 0: 200, and any number from this machine itself" },
+    { COUNT("address_ip6_prefix", "64", address_ip6_prefix, 16, 128), .reloadable = true,
+      .help = "so many bits of an IPv6 address are one address for these limits" },
+    { COUNT("coalesce_ms", "0", coalesce_ms, 0, 1000), .reloadable = true,
+      .help = "milliseconds that messages of a chatty topic may wait to go out together; 0: none waits" },
+    { SWITCH("compress", "on", compress), .reloadable = true,
+      .help = "event streams of new clients that want gzip are compressed, once for all of them" },
+    { SIZE("compress_min_bytes", "1KiB", compress_min_bytes, 0, 64 * MIB), .reloadable = true,
+      .help = "what is smaller goes uncompressed in them" },
     { DURATION("heartbeat", "15s", heartbeat_ms, 100, 10 * MINUTE), .reloadable = true,
       .help = "a comment is sent on each stream this often, so that proxies keep it open" },
     { DURATION("retry_min", "1s", retry_min_ms, 10, 10 * MINUTE), .reloadable = true,
@@ -119,6 +155,12 @@ const struct setting settings_table[] = {
       .help = "Redis Streams are trimmed to about this many entries, unless a request says maxlen" },
     { COUNT("publish_array_max", "1000", publish_array_max, 1, 100000), .reloadable = true,
       .help = "events in one publish request" },
+    { COUNT("publish_rate_per_subject_max", "10000", publish_rate_per_subject_max, 0, LIMIT_MAX),
+      .reloadable = true, .help = "events that one person or key publishes a second; 0: any number" },
+    { COUNT("publish_rate_per_address_max", "0", publish_rate_per_address_max, 0, LIMIT_MAX),
+      .reloadable = true,
+      .help = "the same for an address of callers without a name; 0: 1000, and any number from this machine "
+              "itself" },
 
     { RECORDS("streams", streams, settings_stream_record, 256),
       .help = "Redis Streams to watch and to set up: a,b, or in the file a list of names and mappings" },

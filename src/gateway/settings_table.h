@@ -120,6 +120,10 @@ bool settings_check_listen(const char *text, struct buffer *why);
 bool settings_check_redis_url(const char *text, struct buffer *why);
 bool settings_check_origin_url(const char *text, struct buffer *why);
 bool settings_check_readable(const char *text, struct buffer *why);
+bool settings_check_admin_listen(const char *text, struct buffer *why);
+bool settings_check_cors_origins(const char *text, struct buffer *why);
+bool settings_check_networks(const char *text, struct buffer *why);
+bool settings_check_header_name(const char *text, struct buffer *why);
 bool settings_check_access(const char *text, struct buffer *why);
 bool settings_check_names(const char *text, struct buffer *why);
 

@@ -178,22 +178,26 @@ void setting_assign_from(struct settings *settings, const struct setting *settin
 
 /* ---- writing back ---- */
 
-/* What stands between :// and @ becomes ***, and so does all that is no URL. */
+/* What stands between :// and @ becomes ***, and so does a query with a password, and all that is no URL. */
 static void append_masked(struct buffer *out, const char *text)
 {
     const char *start = strstr(text, "://");
-    const char *credentials_end = strrchr(text, '@');
     if (!start) {
         buffer_append_text(out, *text ? "***" : "");
         return;
     }
-    if (!credentials_end || credentials_end < start) {
-        buffer_append_text(out, text);
-        return;
+    const char *from = start + 3;
+    bool is_query_secret = strstr(from, "password=") != NULL;
+    const char *end = from + (is_query_secret ? strcspn(from, "?") : strlen(from));
+    const char *credentials_end = memrchr(from, '@', (size_t)(end - from));
+    buffer_append(out, text, (size_t)(from - text));
+    if (credentials_end) {
+        buffer_append_text(out, "***");
+        from = credentials_end;
     }
-    buffer_append(out, text, (size_t)(start - text) + 3);
-    buffer_append_text(out, "***");
-    buffer_append_text(out, credentials_end);
+    buffer_append(out, from, (size_t)(end - from));
+    if (is_query_secret)
+        buffer_append_text(out, "?***");
 }
 
 /* Scheme and host alone: who knows the path of a webhook can use it. */

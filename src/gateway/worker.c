@@ -133,6 +133,7 @@ static bool build_front(struct worker *worker, const struct worker *first, char 
         .commands = worker->commands,
         .groups = worker->groups,
         .watch = worker->watch,
+        .quota = worker->gateway->quota,
         .metrics = worker->metrics,
         .metrics_reader = gateway_metrics_reader(worker),
         .is_redis_up = is_redis_up,

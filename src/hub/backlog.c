@@ -115,22 +115,33 @@ void backlog_consume(struct backlog *backlog, size_t length)
     }
 }
 
-void backlog_conflate(struct backlog *backlog)
+static void drop_last(struct backlog *backlog, struct gzip_check *check)
 {
+    struct piece *last = &backlog->pieces[backlog->first + backlog->count - 1];
+    if (last->chunk->coded)
+        gzip_check_remove(check, &last->chunk->part);
+    backlog->bytes -= last->end - last->begin;
+    chunk_release(last->chunk);
+    backlog->count--;
+}
+
+void backlog_conflate(struct backlog *backlog, struct gzip_check *check)
+{
+    while (backlog->count > 1)
+        drop_last(backlog, check);
     if (backlog->count == 0)
         return;
     struct piece *piece = &backlog->pieces[backlog->first];
-    size_t boundary = sse_event_boundary(piece->chunk->bytes.data, piece->chunk->bytes.size, piece->begin);
-    while (backlog->count > 1) {
-        struct piece *last = &backlog->pieces[backlog->first + backlog->count - 1];
-        backlog->bytes -= last->end - last->begin;
-        chunk_release(last->chunk);
-        backlog->count--;
-    }
-    if (boundary < piece->end) {
+    size_t boundary;
+    if (piece->chunk->coded)
+        boundary = piece->begin > 0 || piece->chunk->has_head ? piece->end : piece->begin;
+    else
+        boundary = sse_event_boundary(piece->chunk->bytes.data, piece->chunk->bytes.size, piece->begin);
+    if (boundary == piece->begin) {
+        drop_last(backlog, check);
+        backlog->first = 0;
+    } else if (boundary < piece->end) {
         backlog->bytes -= piece->end - boundary;
         piece->end = boundary;
     }
-    if (piece->begin == piece->end)
-        drop_first(backlog);
 }

@@ -24,5 +24,6 @@ int backlog_vectors(const struct backlog *backlog, struct iovec *ret_vectors, in
 /* Forgets the first `length` bytes: they are sent. */
 void backlog_consume(struct backlog *backlog, size_t length);
 
-/* Keeps only the rest of an event of which something has been sent, if there is one. */
-void backlog_conflate(struct backlog *backlog);
+/* Keeps only the rest of an event of which something has been sent, if there is one. What is coded stays
+ * whole or goes, and is taken back from `check` then. */
+void backlog_conflate(struct backlog *backlog, struct gzip_check *check);

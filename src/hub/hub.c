@@ -34,6 +34,7 @@ static void on_socket_ready(void *context, void *owner, uint32_t events)
         return;
     hub->delivery.now_ms = clock_now_ms();
     if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) {
+        hub->metrics->slow_clients[SLOW_STALLED] += subscriber_fell_silent(subscriber);
         hub_let_go(hub, subscriber);
         return;
     }
@@ -63,6 +64,7 @@ struct hub *hub_create(struct event_base *base, const struct hub_options *option
     hub->log = log;
     hub->epoch = source->shared->epoch;
     list_init(&hub->dirty_topics);
+    list_init(&hub->held_topics);
     list_init(&hub->lingering_topics);
     hub->topics[TOPIC_CHANNEL] = map_create();
     hub->topics[TOPIC_PATTERN] = map_create();
@@ -71,9 +73,11 @@ struct hub *hub_create(struct event_base *base, const struct hub_options *option
     hub->history = history_create(&history_source);
     hub->poller = poller_create(base, on_socket_ready, on_sockets_done, hub);
     hub->delivery = (struct delivery){ .poller = hub->poller, .metrics = metrics, .now_ms = clock_now_ms() };
+    hub->delivery.gzip = gzip_create(options->deflate_bytes_min, metrics);
     hub_set_options(hub, options);
-    if (!hub->topics[TOPIC_CHANNEL] || !hub->topics[TOPIC_PATTERN] || !hub->topics[TOPIC_STREAM] ||
-        !hub->history || !hub->poller || !hub_start_replays(hub) || !hub_start_timers(hub)) {
+    if (!hub->delivery.gzip || !hub->topics[TOPIC_CHANNEL] || !hub->topics[TOPIC_PATTERN] ||
+        !hub->topics[TOPIC_STREAM] || !hub->history || !hub->poller || !hub_start_replays(hub) ||
+        !hub_start_hold(hub) || !hub_start_timers(hub)) {
         hub_destroy(hub);
         return NULL;
     }
@@ -85,6 +89,8 @@ void hub_set_options(struct hub *hub, const struct hub_options *options)
     bool heartbeat_changed = hub->options.heartbeat_ms != options->heartbeat_ms;
     hub->options = *options;
     hub->delivery.backlog_bytes_max = options->backlog_bytes_max;
+    if (hub->delivery.gzip)
+        gzip_set_deflate_bytes_min(hub->delivery.gzip, options->deflate_bytes_min);
     if (heartbeat_changed && hub->heartbeat_timer)
         hub_start_timers(hub);
 }
@@ -95,6 +101,7 @@ void hub_destroy(struct hub *hub)
         return;
     hub_stop_timers(hub);
     hub_stop_replays(hub);
+    hub_stop_hold(hub);
     struct subscriber *subscriber;
     while ((subscriber = heartbeat_any(&hub->heartbeat)) != NULL)
         hub_let_go(hub, subscriber);
@@ -110,6 +117,7 @@ void hub_destroy(struct hub *hub)
     chunk_release(hub->ids);
     heartbeat_free(&hub->heartbeat);
     poller_destroy(hub->poller);
+    gzip_destroy(hub->delivery.gzip);
     free(hub);
 }
 
@@ -157,6 +165,8 @@ static void subscriber_free(struct subscriber *subscriber)
 {
     if (!subscriber->is_private)
         free(subscriber->others);
+    if (subscriber->companion)
+        subscriber->companion->leave(subscriber->companion);
     free(subscriber);
 }
 
@@ -215,6 +225,11 @@ static void set_resume(struct hub *hub, struct subscriber *subscriber, const str
         subscriber->join = JOIN_REPLAY;
         subscriber->sequence = request->cursor.sequence;
     }
+}
+
+void hub_accompany(struct subscriber *subscriber, struct hub_companion *companion)
+{
+    subscriber->companion = companion;
 }
 
 enum hub_open_status hub_open(struct hub *hub, const struct stream_request *request,
@@ -281,6 +296,11 @@ void hub_end_private(struct hub *hub, struct subscriber *subscriber, const char 
     hub_dismiss(hub, subscriber, refused_reason);
 }
 
+void hub_compress(struct subscriber *subscriber)
+{
+    subscriber->compressed = true;
+}
+
 void hub_abandon(struct hub *hub, struct subscriber *subscriber)
 {
     if (subscriber->is_private)
@@ -310,6 +330,7 @@ bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor)
     }
     hub->metrics->sse_clients++;
     hub->metrics->sse_connects++;
+    subscriber_limit_silence(subscriber, hub->options.stall_timeout_ms);
     if (!poller_add(hub->poller, descriptor, EPOLLRDHUP, subscriber))
         hub_let_go(hub, subscriber);
     else if (subscriber->refused || hub->draining)
@@ -376,7 +397,8 @@ void hub_failed(struct hub *hub, struct subscriber *subscriber, enum delivery_re
 
 void hub_finish(struct hub *hub, struct subscriber *subscriber)
 {
-    if (!subscriber_has_backlog(subscriber)) {
+    bool ended = subscriber_end(subscriber, &hub->delivery) == DELIVERY_DONE;
+    if (!ended || !subscriber_has_backlog(subscriber)) {
         hub_let_go(hub, subscriber);
         return;
     }

@@ -34,6 +34,7 @@
 
 struct history;
 struct hub;
+struct lease;
 struct subscriber;
 
 enum stream_format {
@@ -48,11 +49,14 @@ enum slow_policy { SLOW_POLICY_DISCONNECT, SLOW_POLICY_LATEST };
 
 struct hub_options {
     size_t clients_max;       /* of all hubs of the process together */
+    size_t deflate_bytes_min; /* what is smaller is not worth the work, for clients that want compressed
+                                 streams */
     size_t backlog_bytes_max; /* per client, behind the kernel's own buffer */
     enum slow_policy batch_slow_policy;
     uint64_t stall_timeout_ms; /* a client that takes nothing for so long while something waits is let go */
     uint64_t heartbeat_ms;
     uint64_t retry_min_ms, retry_max_ms;
+    uint64_t coalesce_ms;   /* nobody is sent to more often than this; 0: whenever there is something */
     uint64_t linger_ms;     /* a topic without subscribers is unsubscribed after this */
     size_t replay_messages; /* ring of each topic */
     size_t replay_bytes;
@@ -124,10 +128,37 @@ enum hub_open_status { HUB_OPEN_OK, HUB_OPEN_FULL, HUB_OPEN_DRAINING, HUB_OPEN_N
 enum hub_open_status hub_open(struct hub *hub, const struct stream_request *request,
                               struct subscriber **ret_subscriber);
 
+/*
+ * What somebody keeps for a client: `leave` is called once, when the subscriber is gone for good, and the
+ * companion is its own again. Between hub_open() and hub_attach(); there is one at most.
+ */
+struct hub_companion {
+    void (*leave)(struct hub_companion *companion);
+};
+void hub_accompany(struct subscriber *subscriber, struct hub_companion *companion);
+
 /* Gives the subscriber its socket: non-blocking, response head already sent. The hub owns and closes
  * `descriptor`, even when it returns false (no memory; the subscriber is gone then). */
 bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor);
 void hub_abandon(struct hub *hub, struct subscriber *subscriber);
+
+/* Its stream is to be compressed with gzip: between hub_open() and hub_attach(). Not for a private one, whose
+ * events nobody shares. */
+void hub_compress(struct subscriber *subscriber);
+
+/*
+ * The stream is held for somebody (takes the lease, NULL: for everybody): when it ends, the client gets
+ * `event: expired` and the end of the stream. Between opening and attaching or abandoning.
+ */
+void hub_lease(struct hub *hub, struct subscriber *subscriber, struct lease *lease);
+
+/*
+ * Asks of each stream that has a lease, and of each of its topics (a private stream: once, a topic that is
+ * lease->text's stream), whether it may stay; one that may not ends as if its lease were over, with this
+ * reason. Returns how many end. For keys that were taken back, and people who were.
+ */
+typedef bool hub_may_stay(void *context, const struct lease *lease, const struct topic_name *topic);
+size_t hub_review(struct hub *hub, hub_may_stay *may_stay, const char *reason, void *context);
 
 /*
  * A stream whose events are its owner's own (a consumer of a group): the hub keeps the socket, greets, sends

@@ -30,8 +30,7 @@ static struct chunk *frame(struct hub *hub, struct topic *topic, unsigned varian
     chunk->done_context = hub->metrics;
     topic->turn_last[variant] = begin;
     topic->turn_sequence[variant] = message->sequence;
-    if (!list_linked(&topic->dirty))
-        list_append(&hub->dirty_topics, &topic->dirty);
+    hub_topic_has_more(hub, topic, chunk);
     return chunk;
 }
 
@@ -57,14 +56,38 @@ static enum delivery_result queue_id_line(struct hub *hub, struct subscriber *su
     if (!hub->ids)
         return DELIVERY_GONE;
     struct buffer *lines = &hub->ids->bytes;
-    size_t begin = lines->size;
+    struct gzip_part part = { 0 };
+    size_t begin = subscriber->compressed ? gzip_open_stored(lines) : lines->size;
     hub_append_id_line(hub, subscriber, subscriber->sequence, lines);
+    if (subscriber->compressed)
+        part = gzip_close_stored(lines, begin);
     if (lines->failed)
         return DELIVERY_GONE;
-    return subscriber_queue(subscriber, &hub->delivery, hub->ids, begin, lines->size);
+    return subscriber_queue(subscriber, &hub->delivery, hub->ids, begin, lines->size, &part);
 }
 
-static bool give_to_several(struct hub *hub, struct membership *membership, const struct message *message)
+/* What clients of several topics are given of one message, made when the first of them needs it. */
+struct several_frames {
+    struct chunk *coded[FRAME_VARIANTS];
+};
+
+static enum delivery_result queue_frame(struct hub *hub, struct membership *membership, unsigned variant,
+                                        struct chunk *chunk, struct several_frames *frames)
+{
+    struct subscriber *subscriber = membership->subscriber;
+    size_t begin = membership->topic->turn_last[variant];
+    if (!subscriber->compressed)
+        return subscriber_queue(subscriber, &hub->delivery, chunk, begin, chunk->bytes.size, NULL);
+    struct chunk **coded = &frames->coded[variant];
+    if (!*coded)
+        *coded = chunk_create_coded(hub->delivery.gzip, chunk->bytes.data + begin, chunk->bytes.size - begin);
+    if (!*coded)
+        return DELIVERY_GONE;
+    return subscriber_queue(subscriber, &hub->delivery, *coded, 0, (*coded)->bytes.size, &(*coded)->part);
+}
+
+static bool give_to_several(struct hub *hub, struct membership *membership, const struct message *message,
+                            struct several_frames *frames)
 {
     struct subscriber *subscriber = membership->subscriber;
     struct topic *topic = membership->topic;
@@ -76,8 +99,7 @@ static bool give_to_several(struct hub *hub, struct membership *membership, cons
     membership->position = message->entry;
     enum delivery_result result = subscriber->composite ? queue_id_line(hub, subscriber) : DELIVERY_DONE;
     if (result == DELIVERY_DONE)
-        result =
-            subscriber_queue(subscriber, &hub->delivery, chunk, topic->turn_last[variant], chunk->bytes.size);
+        result = queue_frame(hub, membership, variant, chunk, frames);
     if (result != DELIVERY_DONE) {
         hub_failed(hub, subscriber, result);
         return true;
@@ -90,17 +112,20 @@ static bool give_to_several(struct hub *hub, struct membership *membership, cons
 static bool frame_for_several(struct hub *hub, struct topic *topic, const struct message *message)
 {
     struct members *several = &topic->members[MEMBERS_SEVERAL];
-    for (uint32_t i = several->count; i-- > 0;) {
+    struct several_frames frames = { 0 };
+    bool framed = true;
+    for (uint32_t i = several->count; framed && i-- > 0;) {
         struct membership *membership = several->items[i];
         const struct subscriber *subscriber = membership->subscriber;
         if (subscriber->sequence >= message->sequence)
             continue; /* has it by another of its topics */
         if (hub->syncing && subscriber->has_channels)
             continue; /* is told of the gap first; this comes with its join */
-        if (!give_to_several(hub, membership, message))
-            return false;
+        framed = give_to_several(hub, membership, message, &frames);
     }
-    return true;
+    for (unsigned variant = 0; variant < FRAME_VARIANTS; variant++)
+        chunk_release(frames.coded[variant]);
+    return framed;
 }
 
 static bool frame_for_members(struct hub *hub, struct topic *topic, const struct message *message)
@@ -216,6 +241,7 @@ void hub_flush_topic(struct hub *hub, struct topic *topic)
         if (!chunk)
             continue;
         topic->turn[variant] = NULL;
+        topic->flushed_ms = hub->delivery.now_ms;
         if (variant < STREAM_FORMATS)
             flush_format(hub, topic, (enum stream_format)variant, chunk);
         chunk_release(chunk);
@@ -231,9 +257,10 @@ void hub_turn_end(struct hub *hub)
         struct topic *topic = LIST_OWNER(node, struct topic, dirty);
         node = node->next;
         /* While syncing, nothing of the feed goes out before the gap does. */
-        if (!hub->syncing || topic->kind == TOPIC_STREAM)
+        if ((!hub->syncing || topic->kind == TOPIC_STREAM) && !hub_hold_topic(hub, topic))
             hub_flush_topic(hub, topic);
     }
+    hub_hold_listed(hub);
     hub_visit_listed(hub);
     chunk_release(hub->ids);
     hub->ids = NULL;

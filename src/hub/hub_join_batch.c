@@ -76,6 +76,17 @@ static bool is_told_by_messages(const struct subscriber *subscriber, enum snapsh
     return status == SNAPSHOT_ABSENT;
 }
 
+/* Who had caught up when it asked for the snapshot has not any more when the ring has lost what came since:
+ * it is told, and joins with the snapshot. */
+static void check_caught_up(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
+{
+    enum gap_reason reason;
+    if (subscriber->join != JOIN_CAUGHT_UP || hub_rings_cover(subscriber, &reason))
+        return;
+    hub_append_gap(hub, subscriber, hub->sequence, reason, NULL, out);
+    subscriber->join = JOIN_AFTER_GAP;
+}
+
 /* What is no JSON object is in no snapshot: what came of it while this one was read goes out before it. */
 static void append_opaque(struct hub *hub, const struct subscriber *subscriber, struct buffer *out)
 {
@@ -103,11 +114,12 @@ static void on_snapshot(void *context, enum snapshot_status status, const struct
     }
     /* What the turn has so far is older than the snapshot: out with it to the others first. */
     hub_flush_topic(hub, topic);
+    struct buffer out = { 0 };
+    check_caught_up(hub, subscriber, &out);
     if (is_told_by_messages(subscriber, status, snapshot))
         subscriber->join = JOIN_CAUGHT_UP;
     if (subscriber->join == JOIN_CAUGHT_UP && replay_batch(hub, subscriber))
         return;
-    struct buffer out = { 0 };
     bool over = status == SNAPSHOT_FOUND && snapshot->kind == PAYLOAD_TERMINAL;
     append_opaque(hub, subscriber, &out);
     if (subscriber->join != JOIN_CAUGHT_UP && status == SNAPSHOT_FOUND) {
@@ -135,6 +147,9 @@ void hub_join_batch(struct hub *hub, struct subscriber *subscriber)
 {
     struct topic *topic = subscriber->first.topic;
     enum gap_reason reason = GAP_REASONS;
+    /* Who had caught up waits for its snapshot still: Redis may have been lost since. */
+    if (subscriber->join == JOIN_CAUGHT_UP)
+        subscriber->join = JOIN_REPLAY;
     if (subscriber->join == JOIN_REPLAY && hub_rings_cover(subscriber, &reason)) {
         hub_flush_topic(hub, topic);
         if (replay_batch(hub, subscriber))

@@ -11,6 +11,7 @@
  *   hub_replay.c   before that, for streams: pages of their history
  *   hub_id.c       ids and gaps as each subscriber has them
  *   hub_deliver.c  from Redis to sockets: sequence, frame, send, slow clients
+ *   hub_hold.c     what waits a little for more to go out with it
  *   hub_tick.c     time: heartbeats, stalls, lingering, draining
  */
 #pragma once
@@ -42,6 +43,7 @@ struct hub {
     bool catching_up;       /* asked to be told of what other hubs have been told already */
     struct map *topics[TOPIC_KINDS];
     struct list dirty_topics;
+    struct list held_topics; /* their chunks wait for more, until hold_until_ms */
     struct list lingering_topics;
     struct history *history;
 
@@ -54,7 +56,10 @@ struct hub {
     struct poller *poller;
     struct heartbeat heartbeat;
     struct subscriber *listed; /* to be flushed or freed when the turn ends */
-    size_t client_count;       /* subscribers, attached or not, that are not dead */
+    struct subscriber *held;   /* of several topics: theirs waits for more, until hold_until_ms */
+    struct event *hold_timer;
+    uint64_t hold_until_ms; /* 0: nothing is held */
+    size_t client_count;    /* subscribers, attached or not, that are not dead */
 
     struct chunk *ids;     /* id lines of this turn, for bare frames */
     struct list replays;   /* subscribers that want a page of a stream's history, in turn */
@@ -156,6 +161,17 @@ void hub_message(struct hub *hub, struct topic *topic, struct message *message);
 void hub_entry(struct hub *hub, struct topic *topic, struct entry_id id, struct message *message);
 void hub_flush_topic(struct hub *hub, struct topic *topic);
 void hub_refresh_snapshot(struct hub *hub, const struct message *message);
+
+/* hub_hold.c */
+bool hub_start_hold(struct hub *hub);
+void hub_stop_hold(struct hub *hub);
+void hub_topic_has_more(struct hub *hub, struct topic *topic, const struct chunk *chunk);
+/* True when the topic's chunks may wait for more. */
+bool hub_hold_topic(struct hub *hub, struct topic *topic);
+/* The same for what is queued for clients of several topics. */
+void hub_hold_listed(struct hub *hub);
+/* Sends what is held; hub_visit_listed() follows. */
+void hub_release_held(struct hub *hub);
 
 /* hub_tick.c */
 bool hub_start_timers(struct hub *hub);

@@ -91,6 +91,9 @@ void hub_drain(struct hub *hub, uint64_t spread_ms)
     hub->draining = true;
     hub->drain_clients = hub->client_count;
     hub->drain_spread_ms = spread_ms;
+    hub_release_held(
+        hub); /* nothing is held from now on: what comes goes out before its clients are let go */
+    hub_visit_listed(hub);
 }
 
 static struct event *start_timer(struct hub *hub, uint64_t period_ms, event_callback_fn callback)

@@ -15,13 +15,25 @@ static void subscribe(struct hub *hub, struct topic *topic)
         topic->state = TOPIC_SUBSCRIBING;
 }
 
+static void forget_topic(struct hub *hub, struct topic *topic)
+{
+    map_remove(hub->topics[topic->kind], topic->name, topic->name_length);
+    topic_destroy(topic);
+}
+
+/* The feed takes up again what it could not; whoever reads streams has to be asked. */
+static bool is_asked_for(struct hub *hub, struct topic *topic)
+{
+    if (topic->state == TOPIC_UNSUBSCRIBED)
+        subscribe(hub, topic); /* new, or refused before; or the feed is down and this does nothing */
+    return topic->kind != TOPIC_STREAM || topic->state != TOPIC_UNSUBSCRIBED;
+}
+
 struct topic *hub_want_topic(struct hub *hub, enum topic_kind kind, const char *name, size_t length)
 {
     struct topic *topic = hub_find_topic(hub, kind, name, length);
-    if (topic && topic->state == TOPIC_UNSUBSCRIBED)
-        subscribe(hub, topic); /* refused before; or the feed is down and this does nothing */
     if (topic)
-        return topic;
+        return is_asked_for(hub, topic) ? topic : NULL;
     topic = topic_create(hub, kind, name, length);
     if (!topic)
         return NULL;
@@ -29,14 +41,11 @@ struct topic *hub_want_topic(struct hub *hub, enum topic_kind kind, const char *
         topic_destroy(topic);
         return NULL;
     }
-    subscribe(hub, topic);
+    if (!is_asked_for(hub, topic)) {
+        forget_topic(hub, topic);
+        return NULL;
+    }
     return topic;
-}
-
-static void forget_topic(struct hub *hub, struct topic *topic)
-{
-    map_remove(hub->topics[topic->kind], topic->name, topic->name_length);
-    topic_destroy(topic);
 }
 
 /* Called when a member has left, or has not come: the subscription lingers, for a client that is back in a
@@ -70,6 +79,9 @@ void hub_sweep_topics(struct hub *hub)
 
 void hub_feed_down(struct hub *hub)
 {
+    if (!hub->syncing)
+        hub_release_held(hub); /* it came before the loss */
+    hub_visit_listed(hub);
     hub->feed_up = false;
     hub->syncing = false;
     for (unsigned slot = 0; slot < HEARTBEAT_SLOTS; slot++) {
@@ -189,6 +201,7 @@ void hub_refused(struct hub *hub, struct topic *topic, const char *problem)
                                           LOG_TEXT("problem", problem) },
               2);
     topic->state = TOPIC_UNSUBSCRIBED;
+    hub_flush_topic(hub, topic);
     for (size_t list = 0; list < MEMBER_LISTS; list++) {
         struct members *members = &topic->members[list];
         for (uint32_t i = members->count; i-- > 0;) {

@@ -1,6 +1,9 @@
 #include "hub/subscriber.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -19,6 +22,21 @@ struct membership *subscriber_membership(struct subscriber *subscriber, size_t i
 bool subscriber_has_backlog(const struct subscriber *subscriber)
 {
     return subscriber->backlog && backlog_bytes(subscriber->backlog) > 0;
+}
+
+void subscriber_limit_silence(struct subscriber *subscriber, uint64_t timeout_ms)
+{
+    const unsigned timeout = timeout_ms < INT_MAX ? (unsigned)timeout_ms : INT_MAX;
+    /* Not for a unix socket, whose peer cannot vanish. */
+    setsockopt(subscriber->descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+}
+
+bool subscriber_fell_silent(const struct subscriber *subscriber)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    return getsockopt(subscriber->descriptor, SOL_SOCKET, SO_ERROR, &error, &length) == 0 &&
+           error == ETIMEDOUT;
 }
 
 /* How much the kernel took, 0 when its buffer is full, -1 when the peer is gone. */
@@ -68,14 +86,33 @@ static enum delivery_result queue_bytes(struct subscriber *subscriber, struct de
     return DELIVERY_DONE;
 }
 
-enum delivery_result subscriber_queue(struct subscriber *subscriber, struct delivery *delivery,
-                                      struct chunk *chunk, size_t begin, size_t end)
+static void count_coded(struct subscriber *subscriber, struct delivery *delivery, size_t length,
+                        const struct gzip_part *part)
 {
-    return queue_bytes(subscriber, delivery, chunk, begin, end);
+    gzip_check_add(&subscriber->check, part);
+    delivery->metrics->sse_compressed_bytes += length;
+    delivery->metrics->sse_uncompressed_bytes += part->length;
 }
 
-enum delivery_result subscriber_send(struct subscriber *subscriber, struct delivery *delivery,
-                                     struct chunk *chunk, size_t begin, size_t end)
+enum delivery_result subscriber_queue(struct subscriber *subscriber, struct delivery *delivery,
+                                      struct chunk *chunk, size_t begin, size_t end,
+                                      const struct gzip_part *part)
+{
+    enum delivery_result result = queue_bytes(subscriber, delivery, chunk, begin, end);
+    if (result == DELIVERY_OVER && !subscriber->polled) {
+        /* What waits does so for the turn to end, not for the client. */
+        result = subscriber_flush(subscriber, delivery);
+        if (result == DELIVERY_DONE)
+            result = queue_bytes(subscriber, delivery, chunk, begin, end);
+    }
+    if (result == DELIVERY_DONE && subscriber->compressed)
+        count_coded(subscriber, delivery, end - begin, part);
+    return result;
+}
+
+/* Sends bytes begin..end as they are. */
+static enum delivery_result send_part(struct subscriber *subscriber, struct delivery *delivery,
+                                      struct chunk *chunk, size_t begin, size_t end)
 {
     if (subscriber_has_backlog(subscriber))
         return queue_bytes(subscriber, delivery, chunk, begin, end);
@@ -91,10 +128,49 @@ enum delivery_result subscriber_send(struct subscriber *subscriber, struct deliv
     return result;
 }
 
+static enum delivery_result send_coded(struct subscriber *subscriber, struct delivery *delivery,
+                                       struct chunk *coded)
+{
+    enum delivery_result result = send_part(subscriber, delivery, coded, 0, coded->bytes.size);
+    if (result == DELIVERY_DONE)
+        count_coded(subscriber, delivery, coded->bytes.size, &coded->part);
+    return result;
+}
+
+enum delivery_result subscriber_send(struct subscriber *subscriber, struct delivery *delivery,
+                                     struct chunk *chunk, size_t begin, size_t end)
+{
+    if (!subscriber->compressed)
+        return send_part(subscriber, delivery, chunk, begin, end);
+    if (begin > 0 || end < chunk->bytes.size || !subscriber->has_head)
+        return subscriber_send_bytes(subscriber, delivery, chunk->bytes.data + begin, end - begin);
+    struct chunk *coded = chunk_twin(chunk, delivery->gzip);
+    return coded ? send_coded(subscriber, delivery, coded) : DELIVERY_GONE;
+}
+
+static enum delivery_result send_own_coded(struct subscriber *subscriber, struct delivery *delivery,
+                                           const char *bytes, size_t length)
+{
+    struct chunk *own = chunk_create();
+    if (!own)
+        return DELIVERY_GONE;
+    own->coded = true;
+    own->has_head = !subscriber->has_head;
+    if (own->has_head)
+        gzip_append_head(&own->bytes);
+    own->part = gzip_append_stored(&own->bytes, bytes, length);
+    enum delivery_result result = own->bytes.failed ? DELIVERY_GONE : send_coded(subscriber, delivery, own);
+    subscriber->has_head = true;
+    chunk_release(own);
+    return result;
+}
+
 enum delivery_result subscriber_send_bytes(struct subscriber *subscriber, struct delivery *delivery,
                                            const char *bytes, size_t length)
 {
     ssize_t taken = 0;
+    if (subscriber->compressed)
+        return send_own_coded(subscriber, delivery, bytes, length);
     if (!subscriber_has_backlog(subscriber)) {
         struct iovec vector = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = length };
         taken = kernel_takes(subscriber, delivery, &vector, 1);
@@ -103,15 +179,35 @@ enum delivery_result subscriber_send_bytes(struct subscriber *subscriber, struct
     }
     if ((size_t)taken == length)
         return DELIVERY_DONE;
-    struct chunk *rest = chunk_create();
-    if (!rest)
+    struct chunk *copy = chunk_create();
+    if (!copy)
         return DELIVERY_GONE;
-    buffer_append(&rest->bytes, bytes + taken, length - (size_t)taken);
+    /* All of it: where its events begin must be seen. */
+    buffer_append(&copy->bytes, bytes, length);
     enum delivery_result result =
-        rest->bytes.failed ? DELIVERY_GONE : queue_bytes(subscriber, delivery, rest, 0, rest->bytes.size);
-    chunk_release(rest);
+        copy->bytes.failed ? DELIVERY_GONE
+                           : queue_bytes(subscriber, delivery, copy, (size_t)taken, copy->bytes.size);
+    chunk_release(copy);
     if (result == DELIVERY_DONE && !watch_for_room(subscriber, delivery, true))
         return DELIVERY_GONE;
+    return result;
+}
+
+enum delivery_result subscriber_end(struct subscriber *subscriber, struct delivery *delivery)
+{
+    if (!subscriber->compressed)
+        return DELIVERY_DONE;
+    struct chunk *end = chunk_create();
+    if (!end)
+        return DELIVERY_GONE;
+    if (!subscriber->has_head)
+        gzip_append_head(&end->bytes);
+    gzip_append_end(&end->bytes, &subscriber->check);
+    struct delivery unbounded = *delivery;
+    unbounded.backlog_bytes_max = SIZE_MAX;
+    enum delivery_result result =
+        end->bytes.failed ? DELIVERY_GONE : send_part(subscriber, &unbounded, end, 0, end->bytes.size);
+    chunk_release(end);
     return result;
 }
 
@@ -144,7 +240,7 @@ void subscriber_conflate(struct subscriber *subscriber, struct delivery *deliver
     if (!subscriber->backlog)
         return;
     delivery->metrics->sse_backlog_bytes -= backlog_bytes(subscriber->backlog);
-    backlog_conflate(subscriber->backlog);
+    backlog_conflate(subscriber->backlog, &subscriber->check);
     delivery->metrics->sse_backlog_bytes += backlog_bytes(subscriber->backlog);
 }
 

@@ -74,6 +74,8 @@ struct subscriber {
     bool composite;    /* of several topics, some of them streams: each event has an id of its own for it */
     bool awaits_page;  /* of a stream's history */
     bool replay_waits; /* wants the next page when it has taken the last */
+    bool compressed;   /* what it is sent is a gzip stream, */
+    bool has_head;     /* of which it has the head */
     uint8_t heartbeat_slot;
     uint32_t heartbeat_index;
     uint16_t topic_count;
@@ -83,8 +85,10 @@ struct subscriber {
         struct membership *others;          /* topic_count - 1 of them */
         const struct private_stream *owner; /* is_private: whose events it gets */
     };
-    uint32_t streams_tag; /* composite: see wire/composite_cursor.h */
+    uint32_t streams_tag;    /* composite: see wire/composite_cursor.h */
+    struct gzip_check check; /* compressed: of what it was sent, or what waits for it */
     struct backlog *backlog;
+    struct hub_companion *companion; /* or NULL; leaves when this is freed */
     struct subscriber *next_listed;
     struct list replay;     /* in the hub's list of those who want the next page of a stream's history */
     uint64_t snapshot_etag; /* JOINED: of the snapshot it has; 0 once the same came as a message */
@@ -98,6 +102,7 @@ struct membership *subscriber_membership(struct subscriber *subscriber, size_t i
 struct delivery {
     struct poller *poller;
     struct metrics *metrics;
+    struct gzip *gzip;
     size_t backlog_bytes_max;
     uint64_t now_ms;
 };
@@ -108,13 +113,16 @@ enum delivery_result {
     DELIVERY_OVER, /* the backlog would pass its bound; nothing was added */
 };
 
-/* Sends bytes begin..end of a chunk now, or queues what the kernel does not take. */
+/* Sends bytes begin..end of a chunk of frames now, or queues what the kernel does not take; compressed, if
+ * the subscriber is, once for all who get the whole chunk. */
 enum delivery_result subscriber_send(struct subscriber *subscriber, struct delivery *delivery,
                                      struct chunk *chunk, size_t begin, size_t end);
 
-/* Queues without sending, for clients of several topics: subscriber_flush() follows when the turn ends. */
+/* Queues without sending, for clients of several topics: subscriber_flush() follows when the turn ends. For
+ * a compressed one the bytes are a part of a gzip stream. */
 enum delivery_result subscriber_queue(struct subscriber *subscriber, struct delivery *delivery,
-                                      struct chunk *chunk, size_t begin, size_t end);
+                                      struct chunk *chunk, size_t begin, size_t end,
+                                      const struct gzip_part *part);
 
 /* Sends bytes that nobody else gets (greeting, replay), copying only what the kernel does not take. */
 enum delivery_result subscriber_send_bytes(struct subscriber *subscriber, struct delivery *delivery,
@@ -123,8 +131,17 @@ enum delivery_result subscriber_send_bytes(struct subscriber *subscriber, struct
 /* Sends what waits. */
 enum delivery_result subscriber_flush(struct subscriber *subscriber, struct delivery *delivery);
 
+/* Sends what ends the stream for its reader, whatever waits already; nothing where it just ends. */
+enum delivery_result subscriber_end(struct subscriber *subscriber, struct delivery *delivery);
+
 /* Drops what waits but for the rest of an event that is partly sent. */
 void subscriber_conflate(struct subscriber *subscriber, struct delivery *delivery);
+
+/* A peer that acknowledges nothing for so long is given up by the kernel (TCP_USER_TIMEOUT, tcp(7)): it may
+ * have vanished with its network, and a heartbeat finds out. */
+void subscriber_limit_silence(struct subscriber *subscriber, uint64_t timeout_ms);
+/* It was: asked once, when the socket has an error. */
+bool subscriber_fell_silent(const struct subscriber *subscriber);
 
 bool subscriber_has_backlog(const struct subscriber *subscriber);
 

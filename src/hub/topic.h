@@ -47,7 +47,8 @@ struct topic {
     struct chunk *turn[FRAME_VARIANTS];     /* frames of this turn, made only when somebody wants them */
     size_t turn_last[FRAME_VARIANTS];       /* where the turn's last message begins in it */
     uint64_t turn_sequence[FRAME_VARIANTS]; /* and which message that is */
-    struct list dirty;                      /* in the hub's list while there are chunks */
+    struct list dirty;                      /* in one of the hub's lists while there are chunks */
+    uint64_t flushed_ms;                    /* when the last were sent */
     struct list lingering;                  /* in the hub's list while there are no members, oldest first */
     struct entry_id last_entry;             /* a stream: the newest entry the tail has brought */
     struct ring ring;

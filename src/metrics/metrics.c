@@ -74,8 +74,23 @@ const char *refusal_reason_name(enum refusal_reason reason)
         [REFUSAL_BAD_TICKET] = "bad-ticket",
         [REFUSAL_APPLICATION] = "application",
         [REFUSAL_UNDECIDED] = "undecided",
+        [REFUSAL_LIMITED] = "limited",
     };
     return names[reason];
+}
+
+const char *limit_name(enum limit limit)
+{
+    static const char *const names[LIMITS] = {
+        [LIMIT_STREAMS] = "streams",
+        [LIMIT_STREAMS_PER_ADDRESS] = "streams-per-address",
+        [LIMIT_STREAMS_PER_SUBJECT] = "streams-per-subject",
+        [LIMIT_STREAM_RATE] = "stream-rate",
+        [LIMIT_STREAM_RATE_PER_ADDRESS] = "stream-rate-per-address",
+        [LIMIT_PUBLISH_RATE_PER_ADDRESS] = "publish-rate-per-address",
+        [LIMIT_PUBLISH_RATE_PER_SUBJECT] = "publish-rate-per-subject",
+    };
+    return names[limit];
 }
 
 const char *route_label_name(enum route_label route)

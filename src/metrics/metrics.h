@@ -34,9 +34,23 @@ enum refusal_reason {
     REFUSAL_BAD_TICKET,     /* spent, late or never given out */
     REFUSAL_APPLICATION,    /* the application was asked and said no */
     REFUSAL_UNDECIDED,      /* who could have decided did not answer */
+    REFUSAL_LIMITED,        /* over a limit, see enum limit */
     REFUSAL_REASONS,
 };
 const char *refusal_reason_name(enum refusal_reason reason); /* "no-credential", … */
+
+/* What a stream or a publish was refused for that was allowed otherwise. */
+enum limit {
+    LIMIT_STREAMS,
+    LIMIT_STREAMS_PER_ADDRESS,
+    LIMIT_STREAMS_PER_SUBJECT,
+    LIMIT_STREAM_RATE,
+    LIMIT_STREAM_RATE_PER_ADDRESS,
+    LIMIT_PUBLISH_RATE_PER_ADDRESS,
+    LIMIT_PUBLISH_RATE_PER_SUBJECT,
+    LIMITS,
+};
+const char *limit_name(enum limit limit); /* "streams", … */
 
 /* The routes that requests are counted under; ROUTE_OTHER is everything unknown, so labels stay few. */
 enum route_label {
@@ -69,11 +83,18 @@ struct metrics {
     uint64_t sse_refused;       /* streams refused: over max_clients, or draining */
     uint64_t sse_events;        /* events handed to clients: one message to 10 clients counts 10 */
     uint64_t sse_bytes;         /* bytes handed to the kernel for them */
+    uint64_t sse_compressed_bytes;   /* of compressed streams, as they are sent */
+    uint64_t sse_uncompressed_bytes; /* and what they would have been */
+    uint64_t sse_deflated;           /* pieces deflated, each once for all its clients */
     uint64_t sse_backlog_bytes; /* gauge: bytes that wait for slow clients, each client's share counted */
     uint64_t sse_heartbeats;
     struct histogram sse_latency; /* read from Redis → last byte handed to the kernel for the last client */
     uint64_t gaps[GAP_REASONS];
     uint64_t slow_clients[SLOW_ACTIONS];
+    /* access */
+    uint64_t sse_expired; /* streams ended because what they were opened with no longer holds */
+    uint64_t jwks_fetches;
+    uint64_t jwks_failures;
     /* events */
     uint64_t events_published; /* accepted by Redis from POST /events/publish and PUT /batches */
     uint64_t events_duplicate; /* answered from an idempotency key */
@@ -99,6 +120,7 @@ struct metrics {
     uint64_t group_dead_letters; /* entries given up */
     /* access */
     uint64_t access_refused[REFUSAL_REASONS];
+    uint64_t limited[LIMITS];
     uint64_t audit_left_out; /* refusals that were counted but not logged one by one */
     uint64_t admin_acts;
     uint64_t tickets_issued;

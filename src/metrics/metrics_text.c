@@ -80,6 +80,13 @@ static void append_refusals(const struct figure *figure, const struct reading *r
                       reading->metrics->access_refused[reason]);
 }
 
+static void append_limited(const struct figure *figure, const struct reading *reading, struct buffer *out)
+{
+    for (enum limit limit = 0; limit < LIMITS; limit++)
+        buffer_printf(out, "%s{limit=\"%s\"} %" PRIu64 "\n", figure->name, limit_name(limit),
+                      reading->metrics->limited[limit]);
+}
+
 /* Only the codes that were seen: 600 rows a route would help nobody. */
 static void append_requests(const struct figure *figure, const struct reading *reading, struct buffer *out)
 {
@@ -142,11 +149,18 @@ static const struct figure figures[] = {
     { "sluice_sse_refused_total", COUNTER, "Event streams refused: too many, or draining.", COUNT(sse_refused) },
     { "sluice_sse_events_total", COUNTER, "Events handed to clients; one message to ten clients counts ten.", COUNT(sse_events) },
     { "sluice_sse_bytes_total", COUNTER, "Bytes of event streams handed to the kernel.", COUNT(sse_bytes) },
+    { "sluice_sse_compressed_bytes_total", COUNTER, "Bytes of compressed event streams.", COUNT(sse_compressed_bytes) },
+    { "sluice_sse_uncompressed_bytes_total", COUNTER, "What those streams would have been without compression.", COUNT(sse_uncompressed_bytes) },
+    { "sluice_sse_deflated_total", COUNTER, "Pieces of streams deflated, each once for all its clients.", COUNT(sse_deflated) },
     { "sluice_sse_backlog_bytes", GAUGE, "Bytes that wait for slow clients.", COUNT(sse_backlog_bytes) },
     { "sluice_sse_heartbeats_total", COUNTER, "Heartbeat comments sent.", COUNT(sse_heartbeats) },
     { "sluice_sse_latency_seconds", HISTOGRAM, "From a message read from Redis to its last byte handed to the kernel for its last client.", TIMES(sse_latency) },
     { "sluice_gaps_total", COUNTER, "Gaps announced to clients.", append_gaps, 0 },
     { "sluice_slow_clients_total", COUNTER, "What was done about clients that read too slowly.", append_slow_clients, 0 },
+
+    { "sluice_sse_expired_total", COUNTER, "Streams ended because the right to them was over.", COUNT(sse_expired) },
+    { "sluice_jwks_fetches_total", COUNTER, "Fetches of the keys that tokens are signed with.", COUNT(jwks_fetches) },
+    { "sluice_jwks_failures_total", COUNTER, "Fetches of such keys that brought none.", COUNT(jwks_failures) },
 
     { "sluice_events_published_total", COUNTER, "Events accepted by Redis for callers.", COUNT(events_published) },
     { "sluice_events_duplicate_total", COUNTER, "Events answered from their idempotency key.", COUNT(events_duplicate) },
@@ -172,7 +186,8 @@ static const struct figure figures[] = {
     { "sluice_group_claims_total", COUNTER, "Pending stream entries taken over from another consumer.", COUNT(group_claims) },
     { "sluice_group_dead_letters_total", COUNTER, "Stream entries given up and put into a stream of dead letters.", COUNT(group_dead_letters) },
 
-    { "sluice_access_refused_total", COUNTER, "Requests and streams refused for want of a credential or a grant.", append_refusals, 0 },
+    { "sluice_access_refused_total", COUNTER, "Requests and streams refused: no credential, no grant, or over a limit.", append_refusals, 0 },
+    { "sluice_limited_total", COUNTER, "Streams and publishes refused because a limit was reached.", append_limited, 0 },
     { "sluice_audit_left_out_total", COUNTER, "Refusals counted but not logged one by one.", COUNT(audit_left_out) },
     { "sluice_admin_acts_total", COUNTER, "Acts of administrators.", COUNT(admin_acts) },
     { "sluice_tickets_issued_total", COUNTER, "One-time tickets given out.", COUNT(tickets_issued) },
@@ -333,6 +348,10 @@ static void json_access(const struct metrics *metrics, struct buffer *out)
     json_open(out, "refused");
     for (enum refusal_reason reason = 0; reason < REFUSAL_REASONS; reason++)
         json_count(out, refusal_reason_name(reason), metrics->access_refused[reason]);
+    json_close(out);
+    json_open(out, "limited");
+    for (enum limit limit = 0; limit < LIMITS; limit++)
+        json_count(out, limit_name(limit), metrics->limited[limit]);
     json_close(out);
     json_count(out, "ticketsIssued", metrics->tickets_issued);
     json_count(out, "ticketsTaken", metrics->tickets_taken);

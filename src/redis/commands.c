@@ -11,6 +11,7 @@
 #include "redis/script_digest.h"
 
 #define FORMAT_BYTES_KEPT 65536
+#define REPLICA_STAY_MS 5000      /* where there is no other server, a replica is not left over and over */
 #define SCRIPT_ARGUMENTS_MAX 4096 /* half of what Lua's unpack() takes in Redis */
 
 enum request_kind { REQUEST_SINGLE, REQUEST_GROUP, REQUEST_SCRIPT, REQUEST_TRACKING };
@@ -50,6 +51,7 @@ struct commands {
 
     int64_t redirect_id; /* where invalidations go; 0: nowhere */
     bool is_tracking;
+    uint64_t left_replica_ms; /* when the connection was last dropped for READONLY; 0: never */
 };
 
 /* --- requests ------------------------------------------------------------------------------------------- */
@@ -334,6 +336,16 @@ static struct reply group_result(const struct request *request, const struct rep
     return *exec;
 }
 
+/* The master has become a replica: its name may stand for another server by now, or Sentinels know one. */
+static void leave_replica(struct commands *commands)
+{
+    uint64_t now_ms = clock_now_ms();
+    if (commands->left_replica_ms != 0 && now_ms - commands->left_replica_ms < REPLICA_STAY_MS)
+        return;
+    commands->left_replica_ms = now_ms;
+    redis_link_reset(commands->link, "READONLY: Redis has become a replica");
+}
+
 static void on_reply(void *context, const struct redisReply *source)
 {
     struct commands *commands = context;
@@ -359,6 +371,8 @@ static void on_reply(void *context, const struct redisReply *source)
         take_tracking_reply(commands, request, &reply);
     if (request->kind == REQUEST_GROUP)
         reply = group_result(request, &reply);
+    if (reply.kind == REPLY_ERROR && reply_has_prefix(&reply, "READONLY "))
+        leave_replica(commands);
     answer(commands, request, reply.kind == REPLY_ERROR ? COMMANDS_ERROR : COMMANDS_OK, &reply);
 }
 

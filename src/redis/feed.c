@@ -146,6 +146,13 @@ static void log_refusal(struct feed *feed, const struct request *request, const 
     log_event_limited(feed->log, &feed->limiter, LOG_LEVEL_WARN, "redis refused a subscription", fields, 3);
 }
 
+/* The rule for our own channels; but the user may as well lack the command. */
+static const char *own_channel_remedy(const struct reply *error, const char *channel_rule)
+{
+    bool is_channel = memmem(error->text, error->text_length, " channel", strlen(" channel")) != NULL;
+    return is_channel ? channel_rule : reply_error_remedy(error);
+}
+
 static void take_error(struct feed *feed, const struct reply *error)
 {
     /* NOPERM is about one topic. Anything else (BUSY, …) is about the server: come back later. */
@@ -155,11 +162,12 @@ static void take_error(struct feed *feed, const struct reply *error)
         return;
     }
     if (name_is(request->name, request->length, feed->fence_channel)) {
-        log_refusal(feed, request, error, "ACL SETUSER <user> &" FENCE_PREFIX "*");
+        log_refusal(feed, request, error, own_channel_remedy(error, "ACL SETUSER <user> &" FENCE_PREFIX "*"));
         redis_link_reset(feed->link, error->text);
     } else if (name_is(request->name, request->length, INVALIDATE_CHANNEL)) {
         feed->is_invalidate_refused = true;
-        log_refusal(feed, request, error, "ACL SETUSER <user> &" INVALIDATE_CHANNEL);
+        log_refusal(feed, request, error,
+                    own_channel_remedy(error, "ACL SETUSER <user> &" INVALIDATE_CHANNEL));
     } else {
         log_refusal(feed, request, error, reply_error_remedy(error));
         if ((request->verb == SUBSCRIBE || request->verb == PSUBSCRIBE) && feed->events.on_refused)

@@ -32,6 +32,10 @@ void redis_handshake_begin(struct redis_handshake *handshake, const struct redis
     append_step(handshake, HANDSHAKE_SETNAME, 3, set_name, out);
     const char *const get_id[] = { "CLIENT", "ID" };
     append_step(handshake, HANDSHAKE_ID, 2, get_id, out);
+    if (url->master_name) {
+        const char *const role[] = { "ROLE" };
+        append_step(handshake, HANDSHAKE_ROLE, 1, role, out);
+    }
     const char *const ping[] = { "PING" };
     append_step(handshake, HANDSHAKE_PING, 1, ping, out);
 }
@@ -74,6 +78,14 @@ enum redis_handshake_result redis_handshake_take(struct redis_handshake *handsha
         if (reply->kind == REPLY_INTEGER)
             handshake->client_id = reply->integer;
         break;
+    case HANDSHAKE_ROLE: {
+        /* A user that may not ask is let through. */
+        struct reply role = reply_element(reply, 0);
+        handshake->is_replica = reply->kind == REPLY_ARRAY && !reply_has_prefix(&role, "master");
+        if (handshake->is_replica)
+            return HANDSHAKE_FAILED;
+        break;
+    }
     case HANDSHAKE_PING:
         handshake->is_ping_refused = is_error && reply_has_prefix(reply, "NOPERM");
         break;

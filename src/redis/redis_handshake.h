@@ -1,10 +1,13 @@
 /*
- * What is said before a connection is of use, in one go: AUTH, SELECT, CLIENT SETNAME, CLIENT ID, PING. Takes
- * replies, knows no socket.
+ * What is said before a connection is of use, in one go: AUTH, SELECT, CLIENT SETNAME, CLIENT ID, ROLE, PING.
+ * Takes replies, knows no socket.
  *
  * The PING asks whether Redis serves at all: while it loads or a script holds it up, the commands before are
  * answered as if all were well. Older servers and narrow ACLs refuse CLIENT or PING; that costs a comfort,
  * not the link.
+ *
+ * ROLE is asked where Sentinels gave the address: while they agree on a new master, the old one may still be
+ * named, and be a replica already.
  */
 #pragma once
 
@@ -16,13 +19,14 @@
 #include "redis/redis_url.h"
 #include "redis/reply.h"
 
-#define REDIS_HANDSHAKE_STEPS_MAX 5
+#define REDIS_HANDSHAKE_STEPS_MAX 6
 
 enum redis_handshake_step {
     HANDSHAKE_AUTH,
     HANDSHAKE_SELECT,
     HANDSHAKE_SETNAME,
     HANDSHAKE_ID,
+    HANDSHAKE_ROLE,
     HANDSHAKE_PING
 };
 enum redis_handshake_result { HANDSHAKE_MORE, HANDSHAKE_DONE, HANDSHAKE_FAILED };
@@ -34,12 +38,13 @@ struct redis_handshake {
     int64_t client_id;       /* 0: the server would not say */
     bool is_ping_refused;    /* do not PING this server */
     bool is_password_unused; /* it asks for none */
+    bool is_replica;         /* on FAILED: that is why */
 };
 
 /* Appends the commands; a failure is sticky in `out`. `name` is for CLIENT SETNAME. */
 void redis_handshake_begin(struct redis_handshake *handshake, const struct redis_url *url, const char *name,
                            struct buffer *out);
 
-/* On FAILED the reply is the error that Redis gave. */
+/* On FAILED the reply is the error that Redis gave, if it is one. */
 enum redis_handshake_result redis_handshake_take(struct redis_handshake *handshake,
                                                  const struct reply *reply);

@@ -9,10 +9,10 @@
 #include "base/clock.h"
 #include "redis/backoff.h"
 #include "redis/keepalive.h"
-#include "redis/redis_connector.h"
 #include "redis/redis_handshake.h"
 #include "redis/redis_request.h"
 #include "redis/redis_socket.h"
+#include "redis/redis_target.h"
 #include "redis/redis_tls.h"
 #include "redis/reply.h"
 #include "redis/reply_reader.h"
@@ -30,7 +30,6 @@ struct redis_link {
     struct log *log;
     struct log_limiter down_limiter;
     struct log_limiter note_limiter;
-    char *address; /* for logs */
     char client_name[64];
 
     enum redis_link_state state;
@@ -42,7 +41,7 @@ struct redis_link {
     uint64_t ready_since_ms;
     bool was_ready;
 
-    struct redis_connector *connector;
+    struct redis_target *target;
     struct redis_socket *socket;
     SSL_CTX *tls; /* created with the first connection that needs it */
     struct reply_reader *reader;
@@ -68,7 +67,7 @@ static void arm_timer(struct redis_link *link, uint64_t wait_ms)
 
 static void disconnect(struct redis_link *link)
 {
-    redis_connector_cancel(link->connector);
+    redis_target_cancel(link->target);
     redis_socket_close(link->socket);
     event_del(link->reset);
     link->is_resetting = false;
@@ -85,8 +84,10 @@ static void enter_ready(struct redis_link *link)
         link->options.metrics->redis_reconnects++;
     link->was_ready = true;
     arm_timer(link, link->keepalive.ping_after_ms);
+    redis_target_watch(link->target);
     LOG_INFO(link->log, "redis link up", LOG_TEXT("link", link->options.name),
-             LOG_TEXT("address", link->address), LOG_NUMBER("client_id", link->handshake.client_id));
+             LOG_TEXT("address", redis_target_display(link->target)),
+             LOG_NUMBER("client_id", link->handshake.client_id));
     if (link->events.on_ready)
         link->events.on_ready(link->events.context);
 }
@@ -98,8 +99,9 @@ static void enter_backoff(struct redis_link *link, bool was_ready, const char *r
     uint64_t wait_ms = backoff_next_ms(&link->backoff);
     arm_timer(link, wait_ms);
     const struct log_field fields[] = {
-        LOG_TEXT("link", link->options.name), LOG_TEXT("address", link->address), LOG_TEXT("reason", reason),
-        LOG_TEXT("remedy", remedy),           LOG_NUMBER("retry_in_ms", wait_ms),
+        LOG_TEXT("link", link->options.name), LOG_TEXT("address", redis_target_display(link->target)),
+        LOG_TEXT("reason", reason),           LOG_TEXT("remedy", remedy),
+        LOG_NUMBER("retry_in_ms", wait_ms),
     };
     log_event_limited(link->log, &link->down_limiter, LOG_LEVEL_WARN, "redis link down", fields,
                       sizeof(fields) / sizeof(fields[0]));
@@ -123,7 +125,7 @@ static void redis_link_become(struct redis_link *link, enum redis_link_state nex
         break;
     case REDIS_LINK_CONNECTING:
         arm_timer(link, CONNECT_TIMEOUT_MS);
-        redis_connector_start(link->connector, link->options.url, CONNECT_TIMEOUT_MS);
+        redis_target_connect(link->target, CONNECT_TIMEOUT_MS);
         break;
     case REDIS_LINK_READY:
         enter_ready(link);
@@ -148,7 +150,7 @@ static SSL *create_tls_session(struct redis_link *link, const char **ret_problem
             redis_tls_context_create(link->options.tls_ca_file, link->options.tls_verify, ret_problem);
     if (!link->tls)
         return NULL;
-    SSL *session = redis_tls_session_create(link->tls, link->options.url->host);
+    SSL *session = redis_tls_session_create(link->tls, redis_target_host(link->target));
     if (!session)
         *ret_problem = "memory is short";
     return session;
@@ -172,6 +174,11 @@ static void on_connected(void *context, int descriptor, const char *problem)
     }
     if (problem)
         redis_link_become(link, REDIS_LINK_BACKOFF, problem, NULL);
+}
+
+static void on_moved(void *context)
+{
+    redis_link_reset(context, "Sentinel names another master");
 }
 
 static void on_open(void *context)
@@ -199,6 +206,13 @@ static void log_handshake_notes(struct redis_link *link)
     log_event_limited(link->log, &link->note_limiter, LOG_LEVEL_WARN, "redis link limited", fields, 2);
 }
 
+static const char *handshake_problem(const struct redis_link *link, const struct reply *reply)
+{
+    if (link->handshake.is_replica)
+        return "the master that Sentinel names is a replica";
+    return reply->kind == REPLY_ERROR ? reply->text : "not an answer of Redis";
+}
+
 static void take_handshake_reply(struct redis_link *link, const struct reply *reply)
 {
     switch (redis_handshake_take(&link->handshake, reply)) {
@@ -209,7 +223,7 @@ static void take_handshake_reply(struct redis_link *link, const struct reply *re
         redis_link_become(link, REDIS_LINK_READY, NULL, NULL);
         break;
     case HANDSHAKE_FAILED:
-        redis_link_become(link, REDIS_LINK_BACKOFF, reply->text ? reply->text : "not an answer of Redis",
+        redis_link_become(link, REDIS_LINK_BACKOFF, handshake_problem(link, reply),
                           reply_error_remedy(reply));
         break;
     }
@@ -355,14 +369,18 @@ struct redis_link *redis_link_create(struct event_base *base, struct evdns_base 
         .on_lost = on_lost,
         .context = link,
     };
-    link->address = redis_url_display(options->url);
+    const struct redis_target_options target_options = { .url = options->url,
+                                                         .tls_ca_file = options->tls_ca_file,
+                                                         .tls_verify = options->tls_verify };
+    const struct redis_target_events target_events = { .on_connected = on_connected,
+                                                       .on_moved = on_moved,
+                                                       .context = link };
     link->timer = event_new(base, -1, 0, on_timer, link);
     link->reset = event_new(base, -1, 0, on_reset, link);
-    link->connector = redis_connector_create(base, dns, on_connected, link);
+    link->target = redis_target_create(base, dns, &target_options, &target_events);
     link->socket = redis_socket_create(base, options->read_bytes_per_turn, &socket_events);
     link->reader = reply_reader_create(options->reply_bytes_max);
-    if (!link->address || !link->timer || !link->reset || !link->connector || !link->socket ||
-        !link->reader) {
+    if (!link->timer || !link->reset || !link->target || !link->socket || !link->reader) {
         redis_link_destroy(link);
         return NULL;
     }
@@ -374,7 +392,7 @@ void redis_link_destroy(struct redis_link *link)
     if (!link)
         return;
     redis_socket_destroy(link->socket);
-    redis_connector_destroy(link->connector);
+    redis_target_destroy(link->target);
     reply_reader_destroy(link->reader);
     if (link->timer)
         event_free(link->timer);
@@ -382,7 +400,6 @@ void redis_link_destroy(struct redis_link *link)
         event_free(link->reset);
     SSL_CTX_free(link->tls);
     buffer_free(&link->format);
-    free(link->address);
     free(link);
 }
 

@@ -8,6 +8,7 @@
 #include "base/parse.h"
 
 #define DEFAULT_PORT 6379
+#define DEFAULT_SENTINEL_PORT 26379
 #define DATABASE_MAX 1000000
 #define HOST_LENGTH_MAX 255
 
@@ -73,14 +74,41 @@ static const char *parse_database(struct span text, unsigned *ret_database)
     return NULL;
 }
 
-/* `?db=2`; `text` starts behind the question mark. */
+static bool parameter_is(struct span parameter, const char *name, struct span *ret_value)
+{
+    size_t length = strlen(name);
+    if (parameter.length <= length || memcmp(parameter.start, name, length) != 0 ||
+        parameter.start[length] != '=')
+        return false;
+    *ret_value = span_between(parameter.start + length + 1, parameter.start + parameter.length);
+    return true;
+}
+
+static const char *parse_parameter(struct span parameter, struct redis_url *url)
+{
+    struct span value;
+    if (parameter_is(parameter, "db", &value))
+        return parse_database(value, &url->database);
+    if (!url->master_name)
+        return "the only query parameter is db, as in ?db=0";
+    if (parameter_is(parameter, "sentinel_user", &value) && !url->sentinel_user)
+        return percent_decode(value, &url->sentinel_user);
+    if (parameter_is(parameter, "sentinel_password", &value) && !url->sentinel_password)
+        return percent_decode(value, &url->sentinel_password);
+    return "the query parameters are db, sentinel_user and sentinel_password, each once";
+}
+
+/* `?db=2&…`; `text` starts behind the question mark. */
 static const char *parse_query(struct span text, struct redis_url *url)
 {
-    if (text.length == 0)
-        return NULL;
-    if (text.length < 3 || memcmp(text.start, "db=", 3) != 0)
-        return "the only query parameter is db, as in ?db=0";
-    return parse_database(span_between(text.start + 3, text.start + text.length), &url->database);
+    const char *end = text.start + text.length;
+    const char *problem = NULL;
+    for (const char *at = text.start; at < end && !problem;) {
+        const char *stop = memchr(at, '&', (size_t)(end - at));
+        problem = parse_parameter(span_between(at, stop ? stop : end), url);
+        at = stop ? stop + 1 : end;
+    }
+    return problem;
 }
 
 static const char *parse_credentials(struct span text, struct redis_url *url)
@@ -95,7 +123,7 @@ static const char *parse_credentials(struct span text, struct redis_url *url)
     return problem ? problem : percent_decode(password, &url->password);
 }
 
-static const char *copy_host(struct span host, struct redis_url *url)
+static const char *copy_host(struct span host, char **ret_host)
 {
     if (host.length == 0)
         return "the host is missing";
@@ -104,11 +132,12 @@ static const char *copy_host(struct span host, struct redis_url *url)
     for (size_t at = 0; at < host.length; at++)
         if ((unsigned char)host.start[at] <= ' ' || host.start[at] == 0x7f)
             return "the host has a space or a control character in it";
-    url->host = strndup(host.start, host.length);
-    return url->host ? NULL : memory_is_short;
+    *ret_host = strndup(host.start, host.length);
+    return *ret_host ? NULL : memory_is_short;
 }
 
-static const char *parse_host_and_port(struct span text, struct redis_url *url)
+/* The port stays what it was when none is named. */
+static const char *parse_host_and_port(struct span text, char **ret_host, uint16_t *ret_port)
 {
     const char *end = text.start + text.length;
     const char *after_host = NULL;
@@ -129,15 +158,14 @@ static const char *parse_host_and_port(struct span text, struct redis_url *url)
             return "an IPv6 address stands in brackets, as in redis://[::1]:6379";
     }
 
-    url->port = DEFAULT_PORT;
     if (after_host < end) {
         uint64_t port = 0;
         if (!parse_unsigned(after_host + 1, (size_t)(end - after_host - 1), &port) || port == 0 ||
             port > UINT16_MAX)
             return "the port is not a number from 1 to 65535 (write special characters of a password as %XX)";
-        url->port = (uint16_t)port;
+        *ret_port = (uint16_t)port;
     }
-    return copy_host(host, url);
+    return copy_host(host, ret_host);
 }
 
 /* `host:port/db?db=`, with credentials before an @. */
@@ -153,10 +181,56 @@ static const char *parse_network(const char *rest, const char *end, struct redis
     const char *problem = NULL;
     if (at)
         problem = parse_credentials(span_between(rest, at), url);
+    url->port = DEFAULT_PORT;
     if (!problem)
-        problem = parse_host_and_port(span_between(at ? at + 1 : rest, authority_end), url);
+        problem =
+            parse_host_and_port(span_between(at ? at + 1 : rest, authority_end), &url->host, &url->port);
     if (!problem && slash && slash + 1 < path_end)
         problem = parse_database(span_between(slash + 1, path_end), &url->database);
+    if (!problem && query)
+        problem = parse_query(span_between(query + 1, end), url);
+    return problem;
+}
+
+/* `host:port,host:port`. */
+static const char *parse_sentinels(struct span text, struct redis_url *url)
+{
+    const char *end = text.start + text.length;
+    const char *problem = NULL;
+    for (const char *at = text.start; at <= end && !problem;) {
+        const char *stop = memchr(at, ',', (size_t)(end - at));
+        if (url->sentinel_count == REDIS_SENTINELS_MAX)
+            return "more Sentinels than 16";
+        struct redis_host *sentinel = &url->sentinels[url->sentinel_count++];
+        sentinel->port = DEFAULT_SENTINEL_PORT;
+        problem = parse_host_and_port(span_between(at, stop ? stop : end), &sentinel->host, &sentinel->port);
+        at = stop ? stop + 1 : end + 1;
+    }
+    return problem;
+}
+
+/* `host:port,…/master/db?db=&sentinel_…=`, with the credentials for the master before an @. */
+static const char *parse_with_sentinels(const char *rest, const char *end, struct redis_url *url)
+{
+    const char *query = memchr(rest, '?', (size_t)(end - rest));
+    const char *path_end = query ? query : end;
+    const char *slash = memchr(rest, '/', (size_t)(path_end - rest));
+    if (!slash || slash + 1 == path_end)
+        return "the name of the master is missing, as in redis+sentinel://host:26379/mymaster";
+    const char *second = memchr(slash + 1, '/', (size_t)(path_end - slash - 1));
+    struct span name = span_between(slash + 1, second ? second : path_end);
+    if (name.length == 0)
+        return "the name of the master is missing, as in redis+sentinel://host:26379/mymaster";
+    const char *at = memrchr(rest, '@', (size_t)(slash - rest));
+    const char *problem = NULL;
+    if (at)
+        problem = parse_credentials(span_between(rest, at), url);
+    if (!problem)
+        problem = parse_sentinels(span_between(at ? at + 1 : rest, slash), url);
+    if (!problem)
+        problem = percent_decode(name, &url->master_name);
+    if (!problem && second && second + 1 < path_end)
+        problem = parse_database(span_between(second + 1, path_end), &url->database);
     if (!problem && query)
         problem = parse_query(span_between(query + 1, end), url);
     return problem;
@@ -206,10 +280,15 @@ bool redis_url_parse(const char *text, struct redis_url *ret_url, const char **r
     } else if (skip_prefix(&rest, "rediss://")) {
         url.is_tls = true;
         problem = parse_network(rest, end, &url);
+    } else if (skip_prefix(&rest, "redis+sentinel://")) {
+        problem = parse_with_sentinels(rest, end, &url);
+    } else if (skip_prefix(&rest, "rediss+sentinel://")) {
+        url.is_tls = true;
+        problem = parse_with_sentinels(rest, end, &url);
     } else if (skip_prefix(&rest, "unix://")) {
         problem = parse_unix(rest, end, &url);
     } else {
-        problem = "an address of Redis starts with redis://, rediss:// or unix://";
+        problem = "an address of Redis starts with redis://, rediss://, redis+sentinel:// or unix://";
     }
     if (problem) {
         redis_url_clear(&url);
@@ -220,25 +299,50 @@ bool redis_url_parse(const char *text, struct redis_url *ret_url, const char **r
     return true;
 }
 
+static void free_secret(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
 void redis_url_clear(struct redis_url *url)
 {
     free(url->host);
     free(url->user);
-    if (url->password)
-        explicit_bzero(url->password, strlen(url->password));
-    free(url->password);
+    free_secret(url->password);
+    free(url->master_name);
+    for (size_t i = 0; i < url->sentinel_count; i++)
+        free(url->sentinels[i].host);
+    free(url->sentinel_user);
+    free_secret(url->sentinel_password);
     *url = (struct redis_url){ 0 };
+}
+
+static void append_host(struct buffer *out, const char *host, uint16_t port)
+{
+    bool is_ipv6 = strchr(host, ':') != NULL;
+    buffer_printf(out, "%s%s%s:%u", is_ipv6 ? "[" : "", host, is_ipv6 ? "]" : "", (unsigned)port);
 }
 
 char *redis_url_display(const struct redis_url *url)
 {
     struct buffer out = { 0 };
+    const char *scheme = url->is_tls ? "rediss" : "redis";
     if (url->is_unix) {
         buffer_printf(&out, "unix://%s?db=%u", url->host, url->database);
+    } else if (url->master_name) {
+        buffer_printf(&out, "%s+sentinel://", scheme);
+        for (size_t i = 0; i < url->sentinel_count; i++) {
+            if (i > 0)
+                buffer_append_byte(&out, ',');
+            append_host(&out, url->sentinels[i].host, url->sentinels[i].port);
+        }
+        buffer_printf(&out, "/%s/%u", url->master_name, url->database);
     } else {
-        bool is_ipv6 = strchr(url->host, ':') != NULL;
-        buffer_printf(&out, "%s://%s%s%s:%u/%u", url->is_tls ? "rediss" : "redis", is_ipv6 ? "[" : "",
-                      url->host, is_ipv6 ? "]" : "", (unsigned)url->port, url->database);
+        buffer_printf(&out, "%s://", scheme);
+        append_host(&out, url->host, url->port);
+        buffer_printf(&out, "/%u", url->database);
     }
     buffer_append_byte(&out, '\0');
     size_t size = 0;

@@ -1,5 +1,6 @@
 #include "redis/script_digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,16 @@ struct script_digester {
     EVP_MD_CTX *context;
 };
 
+/* OpenSSL uses its default context without a look at whether there was memory for it. */
+static bool has_context(void)
+{
+    return OSSL_LIB_CTX_get0_global_default() != NULL;
+}
+
 struct script_digester *script_digester_create(void)
 {
+    if (!has_context())
+        return NULL;
     struct script_digester *digester = calloc(1, sizeof(*digester));
     if (!digester)
         return NULL;

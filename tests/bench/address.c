@@ -76,6 +76,9 @@ int address_listen(const struct address *address)
     int descriptor = open_socket(address);
     if (descriptor < 0)
         return -1;
+    int on = 1; /* several processes share a port */
+    if (address->socket_address.ss_family != AF_UNIX)
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (bind(descriptor, (const struct sockaddr *)&address->socket_address, address->length) != 0 ||
         listen(descriptor, SOMAXCONN) != 0)
         return close_and_fail(descriptor);

@@ -31,6 +31,16 @@ void latency_add(struct latency *latency, uint64_t value_us)
     latency->buckets[bucket_of(value_us)]++;
 }
 
+void latency_add_all(struct latency *latency, const struct latency *other)
+{
+    latency->count += other->count;
+    latency->sum_us += other->sum_us;
+    if (other->max_us > latency->max_us)
+        latency->max_us = other->max_us;
+    for (size_t bucket = 0; bucket < LATENCY_BUCKETS; bucket++)
+        latency->buckets[bucket] += other->buckets[bucket];
+}
+
 uint64_t latency_percentile_us(const struct latency *latency, double fraction)
 {
     if (latency->count == 0)

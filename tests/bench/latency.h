@@ -22,5 +22,8 @@ struct latency {
 /* Longer than 2^36 µs counts as that. */
 void latency_add(struct latency *latency, uint64_t value_us);
 
+/* Adds all that `other` has. */
+void latency_add_all(struct latency *latency, const struct latency *other);
+
 /* The value that `fraction` (0 to 1) of all values do not exceed, as its bucket's upper end; 0 when empty. */
 uint64_t latency_percentile_us(const struct latency *latency, double fraction);

@@ -4,10 +4,11 @@
  * client and loop turn. It has no timeouts, no bounds and no HTTP to speak of: nothing that is not the work
  * itself.
  *
- *     limit --listen 127.0.0.1:8000 --redis unix:/tmp/redis.sock [--coalesce]
+ *     limit --listen 127.0.0.1:8000 --redis unix:/tmp/redis.sock [--coalesce] [--processes 4]
  *
  * A client is told `retry:` when its channel's subscription is confirmed, as sluice does, so both are joined
- * at the same point.
+ * at the same point. Several processes are as many such loops on one port, each with a Redis connection of
+ * its own.
  */
 #include <errno.h>
 #include <signal.h>
@@ -351,7 +352,8 @@ static void redis_start(struct limit *limit, const struct address *address)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: limit --listen HOST:PORT|unix:PATH --redis HOST:PORT|unix:PATH [--coalesce]\n");
+    fprintf(stderr, "usage: limit --listen HOST:PORT|unix:PATH --redis HOST:PORT|unix:PATH [--coalesce] "
+                    "[--processes N]\n");
     exit(2);
 }
 
@@ -360,6 +362,7 @@ int main(int argument_count, char **arguments)
     struct limit limit = { 0 };
     struct address listen_address, redis_address;
     bool listen_given = false, redis_given = false;
+    unsigned long processes = 1;
     for (int i = 1; i < argument_count; i++) {
         if (strcmp(arguments[i], "--coalesce") == 0)
             limit.coalesce = true;
@@ -367,6 +370,8 @@ int main(int argument_count, char **arguments)
             listen_given = address_parse(arguments[++i], &listen_address);
         else if (strcmp(arguments[i], "--redis") == 0 && i + 1 < argument_count)
             redis_given = address_parse(arguments[++i], &redis_address);
+        else if (strcmp(arguments[i], "--processes") == 0 && i + 1 < argument_count)
+            processes = strtoul(arguments[++i], NULL, 10);
         else
             usage();
     }
@@ -377,6 +382,8 @@ int main(int argument_count, char **arguments)
         descriptors.rlim_cur = descriptors.rlim_max;
         setrlimit(RLIMIT_NOFILE, &descriptors);
     }
+    for (unsigned long i = 1; i < processes && fork() != 0; i++)
+        continue;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a benchmark that was killed leaves nothing behind */
     limit.loop = watch_loop_create();
     limit.channels = must(map_create());

@@ -7,12 +7,13 @@
  *
  * [publish what will be missed ─▶] connect [─▶ catch up] ─▶ settle ─▶ warm up ─▶ measure ─▶ leave; the
  * server's CPU and memory are taken between them. Publish time and receive time are read from the same clock
- * in the same process. One process, one thread: up to some 19,000 clients where the limit for descriptors is
- * 20,000.
+ * in the same process, or from that of another on the same machine. A process has up to some 19,000 clients
+ * where the limit for descriptors is 20,000; --processes spreads them over several.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -23,25 +24,27 @@
 #include "load_options.h"
 #include "process_usage.h"
 #include "publisher.h"
+#include "team.h"
 #include "watch.h"
 
 #define TURN_MS 20
+#define TURN_OF_WATCHING_MS 1 /* when other processes have the clients */
 
 struct snapshot {
     uint64_t at_us;
     struct cpu_usage cpu;
     struct memory_usage memory;
+    uint64_t slab_bytes;
 };
 
 struct load {
     struct load_options options;
     int loop;
     struct payload_form *form;
-    struct clients *clients;
+    struct team *team;
     struct publisher *publisher;
     struct snapshot start, joined, caught_up, idle, warm, delivered, left;
-    uint64_t joined_count;
-    uint64_t received_at_warm;
+    struct client_counts counts_at_warm;
 };
 
 static uint64_t now_us(void)
@@ -51,7 +54,7 @@ static uint64_t now_us(void)
 
 static struct snapshot take_snapshot(const struct load *load)
 {
-    struct snapshot snapshot = { .at_us = now_us() };
+    struct snapshot snapshot = { .at_us = now_us(), .slab_bytes = machine_slab_bytes() };
     for (const pid_t *process = load->options.server_processes; *process; process++) {
         process_add_cpu(*process, &snapshot.cpu);
         process_add_memory(*process, &snapshot.memory);
@@ -61,8 +64,8 @@ static struct snapshot take_snapshot(const struct load *load)
 
 static void turn(struct load *load)
 {
-    watch_turn(load->loop, TURN_MS);
-    clients_read_slowly(load->clients, now_us());
+    watch_turn(load->loop, load->options.processes > 1 ? TURN_OF_WATCHING_MS : TURN_MS);
+    team_turn(load->team);
 }
 
 /* --- the phases
@@ -74,13 +77,10 @@ static bool connect_all(struct load *load)
     uint64_t wanted = 0;
     for (unsigned kind = 0; kind < CLIENT_KINDS; kind++)
         wanted += load->options.clients.count[kind];
+    team_connect(load->team);
     while (now_us() < deadline_us) {
-        clients_connect_more(load->clients);
         turn(load);
-        load->joined_count = 0;
-        for (unsigned kind = 0; kind < CLIENT_KINDS; kind++)
-            load->joined_count += clients_counts(load->clients, kind)->joined;
-        if (load->joined_count == wanted)
+        if (team_joined(load->team) == wanted)
             return true;
     }
     return false;
@@ -93,19 +93,14 @@ static void rest(struct load *load, uint64_t duration_ms)
         turn(load);
 }
 
-static uint64_t received(const struct load *load)
-{
-    return clients_counts(load->clients, CLIENT_HEALTHY)->received;
-}
-
 /* Waits until each healthy client has all of `published` messages, or nothing moves any more. */
 static void wait_for(struct load *load, uint64_t published)
 {
-    uint64_t expected = clients_expected(load->clients, CLIENT_HEALTHY, published);
-    uint64_t moved_us = now_us(), progress = received(load);
-    while (received(load) < expected || !publisher_idle(load->publisher)) {
+    uint64_t expected = clients_expected(&load->options.clients, CLIENT_HEALTHY, published);
+    uint64_t moved_us = now_us(), progress = team_received(load->team);
+    while (team_received(load->team) < expected || !publisher_idle(load->publisher)) {
         turn(load);
-        uint64_t progress_now = received(load) + publisher_counts(load->publisher)->answered;
+        uint64_t progress_now = team_received(load->team) + publisher_counts(load->publisher)->answered;
         if (progress_now != progress)
             moved_us = now_us();
         progress = progress_now;
@@ -153,25 +148,28 @@ static void print_cpu(const char *name, const struct snapshot *from, const struc
 
 static void print_clients(const struct load *load, const char *name, enum client_kind kind)
 {
-    const struct client_counts *counts = clients_counts(load->clients, kind);
+    const struct client_counts counts = team_counts(load->team, kind);
     uint64_t published = publisher_counts(load->publisher)->published;
     printf("  \"%s\": {\"clients\": %zu, \"joined\": %llu, \"expected\": %llu, \"received\": %llu, \"lost\": "
            "%llu, "
            "\"duplicate\": %llu, \"outOfOrder\": %llu, \"corrupt\": %llu, \"otherEvents\": %llu, "
            "\"disconnected\": %llu, "
            "\"connectFailures\": %llu, \"bytes\": %llu},\n",
-           name, load->options.clients.count[kind], (unsigned long long)counts->joined,
-           (unsigned long long)clients_expected(load->clients, kind, published),
-           (unsigned long long)counts->received,
-           (unsigned long long)clients_lost(load->clients, kind, published),
-           (unsigned long long)counts->duplicate, (unsigned long long)counts->out_of_order,
-           (unsigned long long)counts->corrupt, (unsigned long long)counts->other_events,
-           (unsigned long long)counts->disconnected, (unsigned long long)counts->connect_failures,
-           (unsigned long long)counts->bytes);
+           name, load->options.clients.count[kind], (unsigned long long)counts.joined,
+           (unsigned long long)clients_expected(&load->options.clients, kind, published),
+           (unsigned long long)counts.received, (unsigned long long)team_lost(load->team, kind),
+           (unsigned long long)counts.duplicate, (unsigned long long)counts.out_of_order,
+           (unsigned long long)counts.corrupt, (unsigned long long)counts.other_events,
+           (unsigned long long)counts.disconnected, (unsigned long long)counts.connect_failures,
+           (unsigned long long)counts.bytes);
 }
 
-static void print_latency(const struct latency *latency)
+static void print_latency(const struct load *load)
 {
+    struct latency *latency = calloc(1, sizeof *latency);
+    if (!latency)
+        abort();
+    team_add_latency(load->team, latency);
     printf("  \"latencyMs\": {\"count\": %llu, \"mean\": %.3f, \"p50\": %.3f, \"p90\": %.3f, \"p99\": %.3f, "
            "\"p999\": %.3f, "
            "\"max\": %.3f},\n",
@@ -181,12 +179,14 @@ static void print_latency(const struct latency *latency)
            (double)latency_percentile_us(latency, 0.9) / 1e3,
            (double)latency_percentile_us(latency, 0.99) / 1e3,
            (double)latency_percentile_us(latency, 0.999) / 1e3, (double)latency->max_us / 1e3);
+    free(latency);
 }
 
 static void print_report(const struct load *load)
 {
     const struct publisher_counts *published = publisher_counts(load->publisher);
-    uint64_t deliveries = received(load) - load->received_at_warm;
+    struct client_counts counts = team_counts(load->team, CLIENT_HEALTHY);
+    uint64_t deliveries = counts.received - load->counts_at_warm.received;
     double measured_seconds = (double)(load->delivered.at_us - load->warm.at_us) / 1e6;
     printf("{\n");
     print_clients(load, "healthy", CLIENT_HEALTHY);
@@ -198,11 +198,12 @@ static void print_report(const struct load *load)
            (unsigned long long)published->published, (unsigned long long)published->answered,
            (unsigned long long)published->without_receiver, (unsigned long long)published->errors,
            (double)published->late_us_max / 1e3);
-    print_latency(clients_latency(load->clients));
+    print_latency(load);
     printf("  \"deliveries\": %llu,\n  \"seconds\": {\"connect\": %.3f, \"catchUp\": %.3f, \"measured\": "
            "%.3f},\n",
            (unsigned long long)deliveries, (double)(load->joined.at_us - load->start.at_us) / 1e6,
            (double)(load->caught_up.at_us - load->start.at_us) / 1e6, measured_seconds);
+    printf("  \"deliveredBytes\": %llu,\n", (unsigned long long)(counts.bytes - load->counts_at_warm.bytes));
     printf("  \"deliveriesPerSecond\": %.0f,\n",
            measured_seconds > 0 ? (double)deliveries / measured_seconds : 0.0);
     printf("  \"serverCpuSeconds\": {\n");
@@ -221,7 +222,8 @@ static void print_report(const struct load *load)
     print_memory("after", &load->delivered);
     printf(",\n");
     print_memory("left", &load->left);
-    printf("\n  }\n}\n");
+    printf("\n  },\n  \"machineSlabBytes\": {\"before\": %llu, \"idle\": %llu}\n}\n",
+           (unsigned long long)load->start.slab_bytes, (unsigned long long)load->idle.slab_bytes);
 }
 
 /* --- start
@@ -245,7 +247,8 @@ static int run(struct load *load)
     load->start = take_snapshot(load);
     if (!connect_all(load)) {
         fprintf(stderr, "load: only %llu clients joined within %llu ms\n",
-                (unsigned long long)load->joined_count, (unsigned long long)load->options.join_timeout_ms);
+                (unsigned long long)team_joined(load->team),
+                (unsigned long long)load->options.join_timeout_ms);
         return 1;
     }
     load->joined = take_snapshot(load);
@@ -255,13 +258,13 @@ static int run(struct load *load)
     rest(load, load->options.settle_ms);
     load->idle = take_snapshot(load);
     publish_and_wait(load, load->options.warmup, load->options.rate);
-    clients_reset_latency(load->clients);
-    load->received_at_warm = received(load);
+    team_reset_latency(load->team);
+    load->counts_at_warm = team_counts(load->team, CLIENT_HEALTHY);
     load->warm = take_snapshot(load);
     publish_and_wait(load, load->options.messages, load->options.rate);
     load->delivered = take_snapshot(load);
-    clients_disconnect(load->clients);
-    rest(load, load->options.settle_ms);
+    team_leave(load->team, publisher_counts(load->publisher)->published);
+    rest(load, load->options.leave_ms);
     load->left = take_snapshot(load);
     print_report(load);
     return 0;
@@ -274,20 +277,17 @@ int main(int argument_count, char **arguments)
         return 2;
     prepare_process(&load.options);
     load.loop = watch_loop_create();
-    load.form = payload_form_create(load.options.payload_bytes);
-    load.clients = load.form ? clients_create(load.loop, &load.options.clients, load.form) : NULL;
-    load.publisher =
-        load.clients
-            ? publisher_create(load.loop, &load.options.redis, load.options.clients.channel_prefix,
-                               load.options.clients.channels, load.options.clients.streams, load.form)
-            : NULL;
+    load.form = payload_form_create(load.options.payload_bytes, load.options.filler);
+    load.team =
+        load.form ? team_create(load.loop, &load.options.clients, load.form, load.options.processes) : NULL;
+    load.publisher = load.team ? publisher_create(load.loop, &load.options.publisher, load.form) : NULL;
     int status = 1;
     if (load.publisher)
         status = run(&load);
     else
         fprintf(stderr, "load: cannot start: %s\n", strerror(errno));
     publisher_destroy(load.publisher);
-    clients_destroy(load.clients);
+    team_destroy(load.team);
     payload_form_destroy(load.form);
     close(load.loop);
     return status;

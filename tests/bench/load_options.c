@@ -6,6 +6,8 @@
 
 #include "base/parse.h"
 
+#define PROCESSES_MAX 64
+
 enum value_kind {
     VALUE_NUMBER,
     VALUE_RATE,
@@ -14,6 +16,9 @@ enum value_kind {
     VALUE_PROCESSES,
     VALUE_JOINED_BY,
     VALUE_PUBLISH,
+    VALUE_FORMAT,
+    VALUE_FILLER,
+    VALUE_YES_OR_NO,
 };
 
 struct option {
@@ -44,6 +49,19 @@ static bool read_rate(const char *value, double *ret_rate)
     return end != value && *end == '\0' && *ret_rate >= 0 && *ret_rate <= 1e7;
 }
 
+static bool read_way(const char *value, enum publisher_way *ret_way)
+{
+    static const char *const names[] = {
+        [PUBLISHER_PUBLISH] = "publish", [PUBLISHER_XADD] = "xadd", [PUBLISHER_POST] = "post"
+    };
+    for (unsigned way = 0; way < sizeof names / sizeof names[0]; way++) {
+        *ret_way = (enum publisher_way)way;
+        if (strcmp(value, names[way]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool read_value(const struct option *option, const char *value)
 {
     switch (option->kind) {
@@ -62,8 +80,18 @@ static bool read_value(const struct option *option, const char *value)
         *(bool *)option->target = strcmp(value, "head") == 0;
         return strcmp(value, "head") == 0 || strcmp(value, "retry") == 0;
     case VALUE_PUBLISH:
-        *(bool *)option->target = strcmp(value, "xadd") == 0;
-        return strcmp(value, "xadd") == 0 || strcmp(value, "publish") == 0;
+        return read_way(value, option->target);
+    case VALUE_FORMAT:
+        *(enum sse_format *)option->target =
+            strcmp(value, "webdis") == 0 ? SSE_FORMAT_WEBDIS : SSE_FORMAT_EVENTS;
+        return strcmp(value, "webdis") == 0 || strcmp(value, "events") == 0;
+    case VALUE_FILLER:
+        *(enum payload_filler *)option->target =
+            strcmp(value, "words") == 0 ? PAYLOAD_WORDS : PAYLOAD_LETTERS;
+        return strcmp(value, "words") == 0 || strcmp(value, "letters") == 0;
+    case VALUE_YES_OR_NO:
+        *(bool *)option->target = strcmp(value, "yes") == 0;
+        return strcmp(value, "yes") == 0 || strcmp(value, "no") == 0;
     }
     return false;
 }
@@ -87,10 +115,15 @@ static const struct option *find_option(const struct option *options, size_t cou
 static bool check(const struct load_options *options)
 {
     const char *problem = NULL;
-    if (options->clients.server.length == 0 || options->redis.length == 0)
+    if (options->clients.server.length == 0 || options->publisher.to.length == 0)
         problem = "--server and --redis are needed: 127.0.0.1:8000 or unix:/path";
     else if (options->payload_bytes < PAYLOAD_BYTES_MIN || options->payload_bytes > PAYLOAD_BYTES_MAX)
         problem = "--payload-bytes is out of bounds";
+    else if (options->clients.channels_per_client == 0 ||
+             options->clients.channels_per_client > options->clients.channels)
+        problem = "--channels-per-client is out of bounds";
+    else if (options->processes == 0 || options->processes > PROCESSES_MAX)
+        problem = "--processes is out of bounds";
     else if (options->clients.channels == 0 || options->clients.channels > PAYLOAD_CHANNEL_MAX)
         problem = "--channels is out of bounds";
     else if ((options->missed + options->warmup + options->messages) / options->clients.channels >
@@ -110,25 +143,37 @@ bool load_options_read(int argument_count, char **arguments, struct load_options
         .clients = { .path = "/events/stream?channel={channel}",
                      .channel_prefix = "bench-",
                      .channels = 1,
+                     .channels_per_client = 1,
                      .count = { [CLIENT_HEALTHY] = 1 },
                      .slow_bytes_per_second = 1000,
                      .connecting_max = 200 },
+        .publisher = { .path = "/" },
+        .processes = 1,
         .payload_bytes = 200,
         .settle_ms = 1000,
+        .leave_ms = 200,
         .patience_ms = 3000,
         .join_timeout_ms = 30000,
         .time_limit_s = 120,
     };
     const struct option options[] = {
         { "server", VALUE_ADDRESS, &o->clients.server, "where clients connect: HOST:PORT or unix:PATH" },
-        { "redis", VALUE_ADDRESS, &o->redis, "where messages are published" },
+        { "redis", VALUE_ADDRESS, &o->publisher.to,
+          "where messages are published: Redis, or what takes POST" },
         { "server-pid", VALUE_PROCESSES, o->server_processes,
           "processes whose CPU and memory are taken: PID[,PID]..." },
-        { "path", VALUE_TEXT, &o->clients.path, "request target; {channel} stands for the channel's name" },
+        { "path", VALUE_TEXT, &o->clients.path,
+          "request target; {channel} stands for the channel's name, {channels} for channel=NAME&channel=…" },
         { "channel-prefix", VALUE_TEXT, &o->clients.channel_prefix,
           "a channel's name is this and its number" },
         { "channels", VALUE_NUMBER, &o->clients.channels, "client i listens to channel i modulo this" },
-        { "publish", VALUE_PUBLISH, &o->clients.streams, "publish or xadd: whether channels are streams" },
+        { "channels-per-client", VALUE_NUMBER, &o->clients.channels_per_client,
+          "client i listens to so many, from channel i times this on" },
+        { "publish", VALUE_PUBLISH, &o->publisher.way, "publish, xadd (channels are streams) or post" },
+        { "publish-path", VALUE_TEXT, &o->publisher.path, "request target of post, as --path" },
+        { "format", VALUE_FORMAT, &o->clients.format, "events or webdis: what clients get" },
+        { "gzip", VALUE_YES_OR_NO, &o->clients.gzip, "yes: clients take it" },
+        { "processes", VALUE_NUMBER, &o->processes, "that the clients are spread over" },
         { "clients", VALUE_NUMBER, &o->clients.count[CLIENT_HEALTHY], "clients that read at once" },
         { "slow", VALUE_NUMBER, &o->clients.count[CLIENT_SLOW], "clients that read slowly" },
         { "slow-bytes-per-second", VALUE_NUMBER, &o->clients.slow_bytes_per_second, "each" },
@@ -142,7 +187,9 @@ bool load_options_read(int argument_count, char **arguments, struct load_options
         { "rate", VALUE_RATE, &o->rate,
           "messages a second, over all channels; 0: as fast as Redis takes them" },
         { "payload-bytes", VALUE_NUMBER, &o->payload_bytes, "length of each" },
+        { "filler", VALUE_FILLER, &o->filler, "letters, or words, which can be compressed" },
         { "settle-ms", VALUE_NUMBER, &o->settle_ms, "rest before idle clients are measured" },
+        { "leave-ms", VALUE_NUMBER, &o->leave_ms, "rest before a server is measured that clients have left" },
         { "patience-ms", VALUE_NUMBER, &o->patience_ms, "without any delivery, before what misses is lost" },
         { "join-timeout-ms", VALUE_NUMBER, &o->join_timeout_ms, "for all clients to join" },
         { "time-limit-s", VALUE_NUMBER, &o->time_limit_s, "the whole run" },
@@ -157,5 +204,8 @@ bool load_options_read(int argument_count, char **arguments, struct load_options
             return false;
         }
     }
+    o->clients.streams = o->publisher.way == PUBLISHER_XADD;
+    o->publisher.channels = o->clients.channels;
+    o->publisher.channel_prefix = o->clients.channel_prefix;
     return check(o);
 }

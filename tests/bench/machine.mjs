@@ -1,7 +1,7 @@
 // The machine a benchmark runs on: which cores take what, and what it says about itself in the report.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { until } from '../support/wait.mjs';
 
@@ -29,23 +29,30 @@ function parseCoreList(list) {
   });
 }
 
-/** Two different cores this process may run on, for the server and for everything else; undefined when there is only one. */
+/**
+ * Which cores do what: `server` are those that servers may have, one each unless a scenario says more; Redis has one, and the load the
+ * rest. With two cores, Redis and the load share one. Undefined when there is only one.
+ */
 export function pickCores() {
   const allowed = parseCoreList(/Cpus_allowed_list:\s*(\S+)/.exec(text('/proc/self/status'))?.[1] ?? '0');
-  return allowed.length < 2 ? undefined : { server: allowed[0], load: allowed[1] };
+  if (allowed.length < 2) return undefined;
+  const servers = Math.max(1, Math.floor((allowed.length - 1) / 2));
+  const server = allowed.slice(0, servers);
+  const load = allowed.slice(servers + (allowed.length > 3 ? 1 : 0));
+  return { server, redis: allowed.length > 3 ? [allowed[servers]] : load, load, all: allowed };
 }
 
-/** Puts a running process, with all its threads, on a core. */
-export function pin(pid, core) {
-  if (core !== undefined) output('taskset', '-a', '-c', '-p', String(core), String(pid));
+/** Puts a running process, with all its threads, on some cores. */
+export function pin(pid, cores) {
+  if (cores !== undefined) output('taskset', '-a', '-c', '-p', cores.join(','), String(pid));
 }
 
 /**
- * The command that runs `command` on a core, with as many descriptors as the hard limit gives, and dies with this process even when
+ * The command that runs `command` on some cores, with as many descriptors as the hard limit gives, and dies with this process even when
  * that is killed without warning. A session of its own is a scheduling group of its own, for prefer().
  */
-export function wrapped(command, core) {
-  const pinned = core === undefined ? [] : ['taskset', '-c', String(core)];
+export function wrapped(command, cores) {
+  const pinned = cores === undefined ? [] : ['taskset', '-c', cores.join(',')];
   return ['setsid', 'setpriv', '--pdeathsig', 'KILL', 'prlimit', `--nofile=${hardDescriptorLimit()}`, ...pinned, ...command];
 }
 
@@ -64,7 +71,19 @@ function hardDescriptorLimit() {
   return /Max open files +\d+ +(\S+)/.exec(text('/proc/self/limits'))?.[1] ?? '1024';
 }
 
-export function describeMachine(root) {
+/** A process and all that descend from it: {pid, command} each. */
+export function processesOf(pid) {
+  const parents = new Map();
+  for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    const parent = Number(text(`/proc/${name}/stat`).split(') ').pop().split(' ')[1]);
+    parents.set(parent, [...(parents.get(parent) ?? []), Number(name)]);
+  }
+  const found = [pid];
+  for (let i = 0; i < found.length; i++) found.push(...(parents.get(found[i]) ?? []));
+  return found.map((process_) => ({ pid: process_, command: text(`/proc/${process_}/cmdline`).replaceAll('\0', ' ') }));
+}
+
+export function describeMachine(root, redisServer) {
   return {
     date: new Date().toISOString(),
     commit: output('git', '-C', root, 'describe', '--always', '--dirty'),
@@ -72,7 +91,7 @@ export function describeMachine(root) {
     processors: cpus().length,
     memoryBytes: totalmem(),
     kernel: output('uname', '-sr'),
-    redis: /v=(\S+)/.exec(output('redis-server', '--version') ?? '')?.[1],
+    redis: /v=(\S+)/.exec(output(redisServer, '--version') ?? '')?.[1],
     load: text('/proc/loadavg').split(' ')[0],
   };
 }

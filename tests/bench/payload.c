@@ -1,5 +1,6 @@
 #include "payload.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,33 +20,69 @@
 #define FILLER_KEY_AT (SENT_AT + 16)
 #define FILLER_AT (FILLER_KEY_AT + LENGTH_OF(FILLER_KEY))
 
-/* Where a message's filler starts depends on its stamp; a power of two, small enough to stay in the
- * first-level cache. */
-#define FILLER_STARTS 4096
+/* Where a message's filler starts depends on its stamp. Powers of two: letters stay in the first-level cache;
+ * words are more than gzip's window of 32 KiB, so that it does not find every message in an earlier one. */
+#define LETTER_STARTS_BITS 12
+#define WORD_STARTS_BITS 18
 
 struct payload_form {
     size_t length;
     size_t filler_length;
+    unsigned starts_bits;
     char filler[];
 };
 
-struct payload_form *payload_form_create(size_t length)
+static uint32_t next_random(uint32_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+
+static void fill_with_letters(char *filler, size_t length, uint32_t *state)
+{
+    for (size_t i = 0; i < length; i++)
+        filler[i] = (char)('a' + next_random(state) % 26);
+}
+
+static void fill_with_words(char *filler, size_t length, uint32_t *state)
+{
+    static const char *const words[] = {
+        "status",   "order", "customer", "price",   "amount",  "currency", "created", "updated",
+        "progress", "batch", "items",    "total",   "shipped", "paid",     "pending", "failed",
+        "Berlin",   "Paris", "London",   "email",   "name",    "type",     "user",    "id",
+        "true",     "false", "null",     "percent", "message", "error",
+    };
+    size_t at = 0;
+    while (at < length) {
+        char text[32];
+        uint32_t random = next_random(state);
+        int count = random % 4 == 0 ? snprintf(text, sizeof text, "%u,", next_random(state) % 100000)
+                                    : snprintf(text, sizeof text, "%s:", words[random / 4 % 30]);
+        for (int i = 0; i < count && at < length; i++)
+            filler[at++] = text[i];
+    }
+}
+
+struct payload_form *payload_form_create(size_t length, enum payload_filler filler)
 {
     if (length < PAYLOAD_BYTES_MIN || length > PAYLOAD_BYTES_MAX)
         return NULL;
     size_t filler_length = length - FILLER_AT - LENGTH_OF(END);
-    struct payload_form *form = malloc(sizeof *form + FILLER_STARTS + filler_length);
+    unsigned starts_bits = filler == PAYLOAD_WORDS ? WORD_STARTS_BITS : LETTER_STARTS_BITS;
+    size_t all = ((size_t)1 << starts_bits) + filler_length;
+    struct payload_form *form = malloc(sizeof *form + all);
     if (!form)
         return NULL;
     form->length = length;
     form->filler_length = filler_length;
-    uint32_t state = 2463534242; /* xorshift32: the same letters in every run */
-    for (size_t i = 0; i < FILLER_STARTS + filler_length; i++) {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        form->filler[i] = (char)('a' + state % 26);
-    }
+    form->starts_bits = starts_bits;
+    uint32_t state = 2463534242; /* xorshift32: the same text in every run */
+    if (filler == PAYLOAD_WORDS)
+        fill_with_words(form->filler, all, &state);
+    else
+        fill_with_letters(form->filler, all, &state);
     return form;
 }
 
@@ -63,7 +100,7 @@ static const char *filler_of(const struct payload_form *form, const struct paylo
 {
     uint64_t mixed = (stamp->sequence * 0x9e3779b97f4a7c15u) ^ (stamp->channel * 0xc2b2ae3d27d4eb4fu) ^
                      (stamp->sent_us * 0x165667b19e3779f9u);
-    return form->filler + (mixed >> 52);
+    return form->filler + (mixed >> (64 - form->starts_bits));
 }
 
 static void write_digits(char *out, size_t count, uint64_t value)

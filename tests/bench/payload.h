@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define PAYLOAD_BYTES_MIN 96
-#define PAYLOAD_BYTES_MAX 65536
+#define PAYLOAD_BYTES_MAX (2u << 20)
 #define PAYLOAD_SEQUENCE_MAX 99999999
 #define PAYLOAD_CHANNEL_MAX 99999999
 
@@ -23,7 +23,11 @@ struct payload_stamp {
 /* The length and the filler that all messages of one run share. */
 struct payload_form;
 
-struct payload_form *payload_form_create(size_t length);
+/* What fills a message up: letters in any order, or words as in applications' JSON, which gzip can make less
+ * of. */
+enum payload_filler { PAYLOAD_LETTERS, PAYLOAD_WORDS };
+
+struct payload_form *payload_form_create(size_t length, enum payload_filler filler);
 void payload_form_destroy(struct payload_form *form);
 size_t payload_form_length(const struct payload_form *form);
 

@@ -75,3 +75,17 @@ bool process_add_memory(pid_t process, struct memory_usage *usage)
     fclose(file);
     return true;
 }
+
+uint64_t machine_slab_bytes(void)
+{
+    FILE *file = fopen("/proc/meminfo", "re");
+    if (!file)
+        return 0;
+    char line[256];
+    unsigned long kibibytes = 0;
+    while (fgets(line, sizeof line, file))
+        if (sscanf(line, "Slab: %lu kB", &kibibytes) == 1)
+            break;
+    fclose(file);
+    return (uint64_t)kibibytes * 1024;
+}

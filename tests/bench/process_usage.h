@@ -23,3 +23,7 @@ struct memory_usage {
 /* Adds the process's figures to *usage. False when there is no such process. */
 bool process_add_cpu(pid_t process, struct cpu_usage *usage);
 bool process_add_memory(pid_t process, struct memory_usage *usage);
+
+/* What the kernel has in slabs, sockets among them, for all processes of the machine; 0 when it does not say.
+ */
+uint64_t machine_slab_bytes(void);

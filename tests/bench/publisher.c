@@ -23,9 +23,7 @@ struct publisher {
     int timer;
     struct watch socket_watch;
     struct watch timer_watch;
-    const char *channel_prefix;
-    size_t channels;
-    bool to_streams;
+    const struct publisher_options *options;
     const struct payload_form *form;
     struct buffer out;
     size_t out_sent;
@@ -35,6 +33,7 @@ struct publisher {
     double rate;
     bool writing; /* waits for room in the socket */
     bool reply_is_error;
+    bool reply_is_status; /* of HTTP, in whose bodies no line looks like one */
     bool reply_is_zero;
     bool reply_is_length; /* of an entry's id, which comes on the next line */
     size_t reply_length;  /* bytes of the current reply line seen so far */
@@ -44,27 +43,58 @@ struct publisher {
 /* --- writing
  * ------------------------------------------------------------------------------------------------------- */
 
+static void append_path(struct buffer *out, const char *path, const char *channel)
+{
+    static const char mark[] = "{channel}";
+    const char *at = strstr(path, mark);
+    if (at) {
+        buffer_append(out, path, (size_t)(at - path));
+        buffer_append_text(out, channel);
+        path = at + strlen(mark);
+    }
+    buffer_append_text(out, path);
+}
+
+/* All that stands before the payload. */
+static void append_head(struct publisher *publisher, const char *channel, size_t length)
+{
+    struct buffer *out = &publisher->out;
+    switch (publisher->options->way) {
+    case PUBLISHER_PUBLISH:
+        buffer_printf(out, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n%s\r\n$%zu\r\n", strlen(channel), channel, length);
+        break;
+    case PUBLISHER_XADD:
+        buffer_printf(out,
+                      "*5\r\n$4\r\nXADD\r\n$%zu\r\n%s\r\n$1\r\n*\r\n$1\r\n" PUBLISHER_FIELD "\r\n$%zu\r\n",
+                      strlen(channel), channel, length);
+        break;
+    case PUBLISHER_POST:
+        buffer_append_text(out, "POST ");
+        append_path(out, publisher->options->path, channel);
+        buffer_printf(
+            out,
+            " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+            length);
+        break;
+    }
+}
+
 static void append_publish(struct publisher *publisher, uint64_t now_ns)
 {
+    const struct publisher_options *options = publisher->options;
     uint64_t message = publisher->counts.published++;
-    struct payload_stamp stamp = { message / publisher->channels, message % publisher->channels,
-                                   now_ns / 1000 };
+    struct payload_stamp stamp = { message / options->channels, message % options->channels, now_ns / 1000 };
     char channel[256];
-    int channel_length = snprintf(channel, sizeof channel, "%s%llu", publisher->channel_prefix,
-                                  (unsigned long long)stamp.channel);
+    snprintf(channel, sizeof channel, "%s%llu", options->channel_prefix, (unsigned long long)stamp.channel);
     size_t length = payload_form_length(publisher->form);
     struct buffer *out = &publisher->out;
-    if (publisher->to_streams)
-        buffer_printf(out,
-                      "*5\r\n$4\r\nXADD\r\n$%d\r\n%s\r\n$1\r\n*\r\n$1\r\n" PUBLISHER_FIELD "\r\n$%zu\r\n",
-                      channel_length, channel, length);
-    else
-        buffer_printf(out, "*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%s\r\n$%zu\r\n", channel_length, channel, length);
-    if (!buffer_reserve(out, length + 2))
+    append_head(publisher, channel, length);
+    if (!buffer_reserve(out, length))
         abort(); /* a measurement that drops messages is worth nothing */
     payload_write(publisher->form, &stamp, out->data + out->size);
     out->size += length;
-    buffer_append_text(out, "\r\n");
+    if (options->way != PUBLISHER_POST)
+        buffer_append_text(out, "\r\n");
 }
 
 static void flush(struct publisher *publisher)
@@ -133,24 +163,49 @@ static void timer_ready(struct watch *watch, uint32_t events)
  * ------------------------------------------------------------------------------------------------------- */
 
 /* `:<receivers>\r\n`, `$<length>\r\n<id>\r\n` or `-<problem>\r\n`, cut anywhere. */
+static void take_redis_byte(struct publisher *publisher, char byte)
+{
+    if (byte == '\n') {
+        publisher->counts.answered += !publisher->reply_is_length;
+        publisher->counts.errors += publisher->reply_is_error;
+        publisher->counts.without_receiver += publisher->reply_is_zero;
+        publisher->reply_length = 0;
+        return;
+    }
+    if (publisher->reply_length == 0) {
+        publisher->reply_is_error = byte == '-';
+        publisher->reply_is_length = byte == '$';
+    }
+    if (publisher->reply_length == 1)
+        publisher->reply_is_zero = byte == '0' && publisher->options->way == PUBLISHER_PUBLISH;
+    publisher->reply_length++;
+}
+
+/* `HTTP/1.1 2…`, then lines that are none. */
+static void take_http_byte(struct publisher *publisher, char byte)
+{
+    static const char status[] = "HTTP/1.1 ";
+    size_t at = publisher->reply_length++;
+    if (byte == '\n')
+        publisher->reply_length = 0;
+    if (at == 0)
+        publisher->reply_is_status = true;
+    if (at < strlen(status))
+        publisher->reply_is_status &= byte == status[at];
+    else if (at == strlen(status) && publisher->reply_is_status) {
+        publisher->counts.answered++;
+        publisher->counts.errors += byte != '2';
+    }
+}
+
 static void take_replies(struct publisher *publisher, const char *bytes, size_t length)
 {
-    for (size_t i = 0; i < length; i++) {
-        if (bytes[i] == '\n') {
-            publisher->counts.answered += !publisher->reply_is_length;
-            publisher->counts.errors += publisher->reply_is_error;
-            publisher->counts.without_receiver += publisher->reply_is_zero;
-            publisher->reply_length = 0;
-            continue;
-        }
-        if (publisher->reply_length == 0) {
-            publisher->reply_is_error = bytes[i] == '-';
-            publisher->reply_is_length = bytes[i] == '$';
-        }
-        if (publisher->reply_length == 1)
-            publisher->reply_is_zero = bytes[i] == '0' && !publisher->to_streams;
-        publisher->reply_length++;
-    }
+    bool is_http = publisher->options->way == PUBLISHER_POST;
+    for (size_t i = 0; i < length; i++)
+        if (is_http)
+            take_http_byte(publisher, bytes[i]);
+        else
+            take_redis_byte(publisher, bytes[i]);
 }
 
 static void socket_ready(struct watch *watch, uint32_t events)
@@ -175,20 +230,18 @@ static void socket_ready(struct watch *watch, uint32_t events)
  * ----------------------------------------------------------------------------------------------------------
  */
 
-struct publisher *publisher_create(int loop, const struct address *redis, const char *channel_prefix,
-                                   size_t channels, bool to_streams, const struct payload_form *form)
+struct publisher *publisher_create(int loop, const struct publisher_options *options,
+                                   const struct payload_form *form)
 {
     struct publisher *publisher = calloc(1, sizeof *publisher);
     if (!publisher)
         return NULL;
     publisher->loop = loop;
-    publisher->channel_prefix = channel_prefix;
-    publisher->channels = channels;
-    publisher->to_streams = to_streams;
+    publisher->options = options;
     publisher->form = form;
     publisher->socket_watch.ready = socket_ready;
     publisher->timer_watch.ready = timer_ready;
-    publisher->socket = address_connect(redis);
+    publisher->socket = address_connect(&options->to);
     publisher->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (publisher->socket < 0 || publisher->timer < 0 ||
         !watch_add(loop, publisher->socket, EPOLLIN, &publisher->socket_watch) ||

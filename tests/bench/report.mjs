@@ -64,27 +64,26 @@ function table(header, rows) {
   return [line(header), line(header.map((_, i) => (i ? '---:' : '---'))), ...rows.map(line)].join('\n');
 }
 
-function scenarioTable(scenario, records, targets) {
+export function scenarioTable(scenario, records, targets) {
   const shown = targets.filter(({ name }) => records.some((record) => record.scenario === scenario.id && record.target === name));
   const figure = (name, key) =>
     median(records.filter((record) => record.scenario === scenario.id && record.target === name).map(({ figures }) => figures[key]));
   const rows = Object.entries(scenario.labels).map(([key, label]) => [label, ...shown.map(({ name }) => number(figure(name, key)))]);
-  return `### ${scenario.id}: ${scenario.title}\n${table(['', ...shown.map(({ title }) => title)], rows)}`;
+  return `### ${scenario.id}: ${scenario.title}\n\n${table(['', ...shown.map(({ title }) => title)], rows)}`;
 }
 
-function barTable(bars) {
+export function barTable(bars) {
   const mark = { true: 'reached', false: '**missed**', undefined: '' };
   const limit = (bar, value) => (value === undefined ? '' : `${bar.atLeast ? '≥' : '≤'} ${value}`);
   const rows = bars.map((bar) => [bar.name, number(bar.value), limit(bar, bar.today), mark[bar.reachedToday], limit(bar, bar.strict), mark[bar.reachedStrict]]);
   return table(['bar', 'measured', 'first bar', '', 'goal', ''], rows);
 }
 
-export function markdown({ machine, scenarios, records, targets, bars, rounds, failures }) {
+/** Which machine, what went wrong, and what was left out, in a few sentences. */
+export function describeRun({ machine, records, targets, rounds, failures, missing, notes }) {
   const parts = [
-    '# Benchmark',
     `${machine.date}, commit ${machine.commit}, ${machine.processors} × ${machine.processor}, ${machine.kernel}, Redis ${machine.redis}; ` +
       `${rounds === 1 ? 'one round' : `medians of ${rounds} rounds`}${machine.pinned ? '' : '; one core only, so nothing is pinned and the figures mean little'}.`,
-    ...scenarios.filter(({ id }) => records.some(({ scenario }) => scenario === id)).map((scenario) => scenarioTable(scenario, records, targets)),
   ];
   for (const { name, title } of targets) {
     const faults = faultsOf(records.filter(({ target }) => target === name));
@@ -95,7 +94,19 @@ export function markdown({ machine, scenarios, records, targets, bars, rounds, f
   if (late.length)
     parts.push(`The machine was busy with something else (the publisher itself was more than ${TRUSTED_LATE_MS} ms late), so the latencies of these ` +
       `say little: ${[...new Set(late)].join(', ')}.`);
-  if (failures.length) parts.push(`Failed: ${failures.join('; ')}.`);
-  parts.push(`### Bars\n${barTable(bars.filter(({ value }) => Number.isFinite(value)))}`);
+  if (missing.length) parts.push(`Not measured: ${missing.map(({ title, reason }) => `${title} (${reason})`).join(', ')}. \`./dev bench --install-peers\` installs them.`);
+  if (notes.length) parts.push(`With other sizes or left out:\n${notes.map((note) => `- ${note}`).join('\n')}`);
+  if (failures.length) parts.push(`Failed:\n${failures.map((failure) => `- ${failure.split('\n')[0]}`).join('\n')}`);
+  return parts.join('\n\n');
+}
+
+export function markdown(result) {
+  const { scenarios, records, targets, bars } = result;
+  const parts = [
+    '# Benchmark',
+    describeRun(result),
+    ...scenarios.filter(({ id }) => records.some(({ scenario }) => scenario === id)).map((scenario) => scenarioTable(scenario, records, targets)),
+    `### Bars\n${barTable(bars.filter(({ value }) => Number.isFinite(value)))}`,
+  ];
   return `${parts.join('\n\n')}\n`;
 }

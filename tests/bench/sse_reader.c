@@ -4,28 +4,33 @@
 #include <string.h>
 #include <strings.h>
 
-size_t sse_reader_restore(struct sse_reader *reader, char *buffer)
+#include "inflater.h"
+#include "webdis.h"
+
+/* --- what is unfinished
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void forget_unfinished(struct sse_reader *reader)
 {
-    size_t kept = reader->unfinished_length;
-    if (kept)
-        memcpy(buffer, reader->unfinished, kept);
-    reader->unfinished_length = 0;
-    return kept;
+    free(reader->unfinished);
+    reader->unfinished = NULL;
+    reader->unfinished_length = reader->unfinished_capacity = 0;
 }
 
-static bool keep_unfinished(struct sse_reader *reader, const char *bytes, size_t length)
+static bool keep_unfinished(struct sse_reader *reader, const char *bytes, size_t count)
 {
+    size_t length = reader->unfinished_length + count;
     if (length > SSE_READER_UNFINISHED_MAX)
         return false;
-    if (length == 0) { /* most reads end with an event: an idle client holds nothing */
-        sse_reader_free(reader);
-        return true;
+    if (length > reader->unfinished_capacity) {
+        size_t capacity = reader->unfinished_capacity ? length * 2 : length;
+        char *memory = realloc(reader->unfinished, capacity);
+        if (!memory)
+            abort(); /* a measurement that drops data is worth nothing */
+        reader->unfinished = memory;
+        reader->unfinished_capacity = (uint32_t)capacity;
     }
-    char *memory = realloc(reader->unfinished, length);
-    if (!memory)
-        abort(); /* a measurement that drops data is worth nothing */
-    memcpy(memory, bytes, length);
-    reader->unfinished = memory;
+    memcpy(reader->unfinished + reader->unfinished_length, bytes, count);
     reader->unfinished_length = (uint32_t)length;
     return true;
 }
@@ -51,10 +56,11 @@ static bool header_contains(const char *head, size_t length, const char *name, c
     return false;
 }
 
-static bool head_opens_a_stream(const char *head, size_t length)
+static bool head_opens_a_stream(const char *head, size_t length, enum sse_format format)
 {
+    const char *type = format == SSE_FORMAT_WEBDIS ? "application/json" : "text/event-stream";
     return length > 12 && memcmp(head, "HTTP/1.", 7) == 0 && memcmp(head + 8, " 200", 4) == 0 &&
-           header_contains(head, length, "content-type", "text/event-stream");
+           header_contains(head, length, "content-type", type);
 }
 
 /* --- chunked transfer coding (RFC 9112, section 7.1), without extensions and trailers
@@ -146,37 +152,91 @@ static const char *take_blocks(const char *bytes, const char *end, const struct 
     return block;
 }
 
-bool sse_reader_take(struct sse_reader *reader, char *buffer, size_t kept, size_t count,
-                     const struct sse_sink *sink)
+/* Takes bytes that are neither chunked nor compressed any more. */
+static bool take_events(struct sse_reader *reader, const char *bytes, size_t count,
+                        const struct sse_sink *sink)
 {
-    char *start = buffer;
-    char *end = buffer + kept + count;
-    char *fresh = buffer + kept; /* not unchunked yet */
-    if (reader->phase == SSE_READER_HEAD) {
-        char *blank = memmem(buffer, kept + count, "\r\n\r\n", 4);
-        if (!blank)
-            return keep_unfinished(reader, buffer, kept + count);
-        size_t head_length = (size_t)(blank + 2 - buffer);
-        if (!head_opens_a_stream(buffer, head_length))
-            return false;
-        reader->chunked = header_contains(buffer, head_length, "transfer-encoding", "chunked");
-        reader->phase = SSE_READER_EVENTS;
-        sink->head(sink->context);
-        start = fresh = blank + 4;
+    bool is_webdis = reader->format == SSE_FORMAT_WEBDIS;
+    if (reader->unfinished_length == 0) {
+        const char *rest =
+            is_webdis ? webdis_take(bytes, bytes + count, sink) : take_blocks(bytes, bytes + count, sink);
+        size_t left = (size_t)(bytes + count - rest);
+        if (left == 0) /* most reads end with an event: an idle client holds nothing */
+            return true;
+        return keep_unfinished(reader, rest, left);
     }
-    if (reader->chunked) {
-        size_t length;
-        if (!unchunk(reader, fresh, (size_t)(end - fresh), &length))
-            return false;
-        end = fresh + length;
-    }
-    const char *rest = take_blocks(start, end, sink);
-    return keep_unfinished(reader, rest, (size_t)(end - rest));
+    if (!keep_unfinished(reader, bytes, count))
+        return false;
+    /* A large event comes in many pieces, of which only the last is worth a look at the whole. */
+    if (!memchr(bytes, is_webdis ? '}' : '\n', count))
+        return true;
+    const char *end = reader->unfinished + reader->unfinished_length;
+    const char *rest =
+        is_webdis ? webdis_take(reader->unfinished, end, sink) : take_blocks(reader->unfinished, end, sink);
+    reader->unfinished_length = (uint32_t)(end - rest);
+    if (reader->unfinished_length == 0)
+        forget_unfinished(reader);
+    else
+        memmove(reader->unfinished, rest, reader->unfinished_length);
+    return true;
+}
+
+struct inflated {
+    struct sse_reader *reader;
+    const struct sse_sink *sink;
+};
+
+static bool take_inflated(void *context, const char *bytes, size_t count)
+{
+    struct inflated *inflated = context;
+    return take_events(inflated->reader, bytes, count, inflated->sink);
+}
+
+static bool take_body(struct sse_reader *reader, char *bytes, size_t count, const struct sse_sink *sink)
+{
+    if (reader->chunked && !unchunk(reader, bytes, count, &count))
+        return false;
+    if (!reader->inflater)
+        return take_events(reader, bytes, count, sink);
+    struct inflated inflated = { reader, sink };
+    return inflater_take(reader->inflater, bytes, count, take_inflated, &inflated);
+}
+
+static bool take_head(struct sse_reader *reader, const char *bytes, size_t count, const struct sse_sink *sink)
+{
+    if (!keep_unfinished(reader, bytes, count))
+        return false;
+    char *head = reader->unfinished;
+    size_t length = reader->unfinished_length;
+    char *blank = memmem(head, length, "\r\n\r\n", 4);
+    if (!blank)
+        return true;
+    size_t head_length = (size_t)(blank + 2 - head);
+    if (!head_opens_a_stream(head, head_length, reader->format))
+        return false;
+    reader->chunked = header_contains(head, head_length, "transfer-encoding", "chunked");
+    if (header_contains(head, head_length, "content-encoding", "gzip") &&
+        !(reader->inflater = inflater_create()))
+        return false;
+    reader->phase = SSE_READER_EVENTS;
+    reader->unfinished = NULL;
+    reader->unfinished_length = reader->unfinished_capacity = 0;
+    sink->head(sink->context);
+    bool good = take_body(reader, blank + 4, (size_t)(head + length - blank - 4), sink);
+    free(head);
+    return good;
+}
+
+bool sse_reader_take(struct sse_reader *reader, char *bytes, size_t count, const struct sse_sink *sink)
+{
+    if (reader->phase == SSE_READER_HEAD)
+        return take_head(reader, bytes, count, sink);
+    return take_body(reader, bytes, count, sink);
 }
 
 void sse_reader_free(struct sse_reader *reader)
 {
-    free(reader->unfinished);
-    reader->unfinished = NULL;
-    reader->unfinished_length = 0;
+    forget_unfinished(reader);
+    inflater_destroy(reader->inflater);
+    reader->inflater = NULL;
 }

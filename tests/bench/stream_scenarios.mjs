@@ -50,6 +50,7 @@ export function streamScenarios({ quick }) {
   return [
     {
       id: 'D1',
+      inQuick: true,
       title: '1000 clients on one stream, 20 entries/s of 200 bytes',
       targets: ['sluice'],
       measure: (server, load) => streamAndChannel(server, load, { clients: 1000, rate: 20, warmup: 20, messages: 20 * seconds }),

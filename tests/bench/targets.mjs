@@ -1,5 +1,6 @@
 // The servers under measurement: the bare loops that are the limit, sluice, and whatever stands in peers/.
 
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 
@@ -11,7 +12,7 @@ const ENVIRONMENT = Object.fromEntries(
 /** Nothing of the caller's environment may decide how a server runs. */
 export const CLEAN_ENVIRONMENT = ENVIRONMENT;
 
-function accepts(port) {
+export function accepts(port) {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
     socket.once('connect', () => resolve(true)).once('error', () => resolve(false)).once('connect', () => socket.destroy());
@@ -57,15 +58,38 @@ async function peers() {
 
 const DEFAULTS = { path: '/events/stream?channel={channel}', joinedBy: 'retry', isReady: accepts };
 
-/** All targets, by name; `names` picks some of them. Fails on one whose program is not there. */
-export async function loadTargets(build, names) {
-  const all = [...BUILT_IN, ...(await peers())].map((target) => ({ ...DEFAULTS, ...target }));
-  const unknown = names.filter((name) => !all.some((target) => target.name === name));
-  if (unknown.length) throw new Error(`no such target: ${unknown.join(', ')} (there are ${all.map(({ name }) => name).join(', ')})`);
-  const picked = all.filter(({ name }) => names.includes(name));
-  for (const target of picked) {
-    const [program] = target.command({ port: 0, redisSocket: '', redisPort: 0, folder: '', build });
-    if (program.includes('/') && !existsSync(program)) throw new Error(`${program} is not there: build it (./dev build)`);
+/** The flags that a build of sluice knows. */
+function flagsOf(program) {
+  try {
+    return [...execFileSync(program, ['--help'], { encoding: 'utf8' }).matchAll(/--[a-z][a-z0-9-]*/g)].map(([flag]) => flag);
+  } catch {
+    return [];
   }
-  return picked;
+}
+
+/**
+ * The targets to measure, and {name, title, reason} of those that are not installed. Fails on names that are none, and where one that is
+ * ours or was asked for is not there.
+ */
+export async function loadTargets({ build, targets: names, noPeers, quick }) {
+  const others = (await peers()).map((peer) => ({ ...peer, isPeer: true }));
+  const all = [...BUILT_IN, ...others].map((target) => ({ ...DEFAULTS, ...target }));
+  const unknown = (names ?? []).filter((name) => !all.some((target) => target.name === name));
+  if (unknown.length) throw new Error(`no such target: ${unknown.join(', ')} (there are ${all.map(({ name }) => name).join(', ')})`);
+  const wanted = (target) => {
+    if (names) return names.includes(target.name);
+    return !target.isPeer || (!noPeers && (!quick || target.inQuick));
+  };
+  const picked = all.filter(wanted);
+  const missing = [];
+  for (const target of picked) {
+    const reason = target.missing?.();
+    if (reason) missing.push({ name: target.name, title: target.title, reason });
+    if (target.isPeer) continue;
+    const [program] = target.command({ port: 0, redisSocket: '', redisPort: 0, folder: '', build });
+    if (!existsSync(program)) throw new Error(`${program} is not there: build it (./dev build)`);
+    if (target.name === 'sluice') target.flags = flagsOf(program);
+    if (target.flags?.includes('--workers')) target.usualFlags = ['--workers', '1']; // one core, as all others
+  }
+  return { targets: picked.filter(({ name }) => !missing.some((other) => other.name === name)), missing };
 }

@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef HAVE_ZLIB
+#include <zlib.h>
+#endif
 
 #include "latency.h"
 #include "payload.h"
@@ -12,7 +15,7 @@
 
 Test(payload, is_read_back_and_every_changed_byte_is_noticed)
 {
-    struct payload_form *form = payload_form_create(200);
+    struct payload_form *form = payload_form_create(200, PAYLOAD_LETTERS);
     struct payload_stamp stamp = { 7, 4999, 1234567890123456 }, read;
     char bytes[200];
     payload_write(form, &stamp, bytes);
@@ -27,8 +30,8 @@ Test(payload, is_read_back_and_every_changed_byte_is_noticed)
     }
     cr_assert(!payload_read(form, bytes, sizeof bytes - 1, &read));
     payload_form_destroy(form);
-    cr_assert_null(payload_form_create(PAYLOAD_BYTES_MIN - 1));
-    cr_assert_null(payload_form_create(PAYLOAD_BYTES_MAX + 1));
+    cr_assert_null(payload_form_create(PAYLOAD_BYTES_MIN - 1, PAYLOAD_LETTERS));
+    cr_assert_null(payload_form_create(PAYLOAD_BYTES_MAX + 1, PAYLOAD_WORDS));
 }
 
 Test(sequence, tells_late_from_twice_from_never)
@@ -80,6 +83,12 @@ Test(latency, percentiles_are_within_a_hundredth)
     }
     cr_assert_eq(latency_percentile_us(latency, 1), 100000);
     latency_add(latency, UINT64_MAX);
+    struct latency *sum = calloc(1, sizeof *sum);
+    latency_add_all(sum, latency);
+    latency_add_all(sum, latency);
+    cr_assert_eq(sum->count, 200002);
+    cr_assert_eq(latency_percentile_us(sum, 0.5), latency_percentile_us(latency, 0.5));
+    free(sum);
     cr_assert_eq(latency->max_us, (UINT64_C(1) << LATENCY_VALUE_BITS) - 1);
     free(latency);
 }
@@ -106,23 +115,64 @@ static void see_event(void *context, struct sse_slice name, struct sse_slice dat
 }
 
 /* Feeds `bytes` in pieces of `step`; false when the reader refused. */
-static bool read_in_steps(const char *bytes, size_t step, struct seen *seen)
+static bool read_format_in_steps(enum sse_format format, const char *bytes, size_t length, size_t step,
+                                 struct seen *seen)
 {
-    struct sse_reader reader = { 0 };
+    struct sse_reader reader = { .format = (uint8_t)format };
     struct sse_sink sink = { see_head, see_event, see_retry, seen };
-    char *buffer = malloc(SSE_READER_UNFINISHED_MAX + 4096);
-    size_t length = strlen(bytes);
+    char *buffer = malloc(4096);
     bool good = true;
     for (size_t at = 0; good && at < length; at += step) {
-        size_t kept = sse_reader_restore(&reader, buffer);
         size_t count = length - at < step ? length - at : step;
-        memcpy(buffer + kept, bytes + at, count);
-        good = sse_reader_take(&reader, buffer, kept, count, &sink);
+        memcpy(buffer, bytes + at, count);
+        good = sse_reader_take(&reader, buffer, count, &sink);
     }
     sse_reader_free(&reader);
     free(buffer);
     return good;
 }
+
+static bool read_in_steps(const char *bytes, size_t step, struct seen *seen)
+{
+    return read_format_in_steps(SSE_FORMAT_EVENTS, bytes, strlen(bytes), step, seen);
+}
+
+Test(sse_reader, reads_what_webdis_sends)
+{
+    const char *bytes =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "22\r\n{\"SUBSCRIBE\":[\"subscribe\",\"ab\",1]}\r\n"
+        "2e\r\n{\"SUBSCRIBE\":[\"message\",\"ab\",\"{\\\"a\\\":\\\"b\\\"}\"]}\r\n";
+    for (size_t step = 1; step <= strlen(bytes); step++) {
+        struct seen seen = { "" };
+        cr_assert(read_format_in_steps(SSE_FORMAT_WEBDIS, bytes, strlen(bytes), step, &seen));
+        cr_assert_str_eq(seen.text, "head;retry;={\"a\":\"b\"}/1;", "by %zu: %s", step, seen.text);
+    }
+}
+
+#ifdef HAVE_ZLIB
+Test(sse_reader, reads_what_is_compressed_however_the_bytes_are_cut)
+{
+    char bytes[1024] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n";
+    const char *events = "retry: 1\n\ndata: one\n\nevent: gap\ndata: two\n\n";
+    z_stream stream = { .next_in = (Bytef *)events, .avail_in = (uInt)strlen(events) };
+    size_t head = strlen(bytes);
+    stream.next_out = (Bytef *)bytes + head;
+    stream.avail_out = (uInt)(sizeof bytes - head);
+    cr_assert_eq(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    cr_assert_eq(deflate(&stream, Z_SYNC_FLUSH), Z_OK);
+    size_t length = sizeof bytes - stream.avail_out;
+    for (size_t step = 1; step <= length; step++) {
+        struct seen seen = { "" };
+        cr_assert(read_format_in_steps(SSE_FORMAT_EVENTS, bytes, length, step, &seen));
+        cr_assert_str_eq(seen.text, "head;retry;=one/1;gap=two/1;", "by %zu", step);
+    }
+    bytes[head] ^= 1;
+    struct seen seen = { "" };
+    cr_assert(!read_format_in_steps(SSE_FORMAT_EVENTS, bytes, length, length, &seen));
+    deflateEnd(&stream);
+}
+#endif
 
 Test(sse_reader, reads_the_same_however_the_bytes_are_cut)
 {

@@ -1,9 +1,10 @@
 // Redis is not there: from the start, or since a moment ago.
 
 import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fault } from '../support/fault.mjs';
-import { startGateway, startPair } from '../support/gateway.mjs';
-import { Recorder } from '../support/recorder.mjs';
+import { startGateway } from '../support/gateway.mjs';
+import { startRecorded } from '../support/recorder.mjs';
 import { startRedis } from '../support/redis.mjs';
 import { until } from '../support/wait.mjs';
 
@@ -34,10 +35,7 @@ fault('Redis absent at start', { row: 1, expected: 'starts, `/readyz` 503, conne
 });
 
 fault('Redis killed, comes back', { row: 2, expected: 'streams stay open, `gap` then live again' }, async (t, report) => {
-  const { redis, gateway } = await startPair(t, { redis: { args: ['--appendonly', 'yes', '--appendfsync', 'always'] } });
-  await report.watch({ gateway, publish: (...message) => redis.publish(...message) });
-  const recorder = new Recorder(t, { gateway, redis });
-  await recorder.open();
+  const { redis, gateway, recorder } = await startRecorded(t, report, { isDirect: true });
   const open = await gateway.stream('/events/stream?channel=rec.a');
   await open.next();
 
@@ -51,4 +49,15 @@ fault('Redis killed, comes back', { row: 2, expected: 'streams stay open, `gap` 
   report.saw('streams stayed open, `gap` (redis-reconnect), live');
   report.saw(await recorder.finish());
   await open.close();
+});
+
+fault('Redis killed over and over', { expected: 'never silently stale' }, async (t, report) => {
+  const { redis, recorder } = await startRecorded(t, report, { isDirect: true });
+  for (let round = 0; round < 4; round++) {
+    await pause(Math.random() * 300);
+    await redis.restart();
+    if (round % 2) await recorder.live();
+  }
+  report.recovered(await recorder.live());
+  report.saw(await recorder.finish());
 });

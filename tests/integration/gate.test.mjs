@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { startGateway } from '../support/gateway.mjs';
 import { RawConnection, statusOf, statuses } from '../support/raw.mjs';
 import { startRedis } from '../support/redis.mjs';
+import { anonymousBytes } from '../support/vitals.mjs';
 
 describe('the request gate', () => {
   let redis, gateway;
@@ -107,6 +108,17 @@ describe('the request gate', () => {
     const lasted = Date.now() - started;
     assert.ok(lasted >= 600 && lasted < 2500, `closed after ${lasted} ms`);
     assert.ok(statuses(connection.text).every((status) => status === 408));
+  });
+
+  test('thousands of query parameters are answered at once, and nothing of them stays', async () => {
+    const ask = (query) => statusOf(gateway.port, get(`/healthz?${query}`));
+    const empty = '&'.repeat(3000) + 'a'.repeat(8000);
+    assert.equal(await ask(empty), 200);
+    assert.equal(await ask('a=&'.repeat(3000)), 400);
+    const before = anonymousBytes(gateway.pid);
+    for (let n = 0; n < 300; n++) await ask(empty);
+    const grown = anonymousBytes(gateway.pid) - before;
+    assert.ok(process.env.ASAN_OPTIONS || grown < 1 << 20, `300 of them cost ${grown} bytes`);
   });
 
   test('a body that drips in is cut off at its deadline', async () => {

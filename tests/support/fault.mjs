@@ -11,32 +11,36 @@
 // After the body, each watched gateway must be the same process, serve a new client, and hold no more descriptors and memory than
 // when it was watched.
 //
-// What needs more than a test run has (`needs`, or `seconds` above QUICK_SECONDS) is skipped with the reason, unless
-// SLUICE_FAULTS=all, as ./dev faults sets it. With SLUICE_FAULTS_REPORT=<file> each case leaves a line of JSON there:
+// What needs more than a test run has (`needs`, `seconds` above QUICK_SECONDS, or `isExtra`: a variation of another case) is skipped
+// with the reason, unless SLUICE_FAULTS=all, as ./dev faults sets it. With SLUICE_FAULTS_REPORT=<file> each case leaves a line of JSON there:
 // {row, fault, expected, seen, recovered_ms, held, skipped}.
 
 import assert from 'node:assert/strict';
 import { appendFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { NO_ALLOCATIONS } from './allocations.mjs';
 import { until } from './wait.mjs';
 import { isBackAt, vitalsOf } from './vitals.mjs';
 
-const RUNS_ALL = process.env.SLUICE_FAULTS === 'all';
+/** ./dev faults: no case is too long or too large. */
+export const RUNS_ALL = process.env.SLUICE_FAULTS === 'all';
 const REPORT = process.env.SLUICE_FAULTS_REPORT;
 
 /** What takes longer is left out of a test run. */
-const QUICK_SECONDS = 12;
+const QUICK_SECONDS = 20;
 const TIMEOUT_MS = 120000;
 
 /** What a case may need, each with how to find out; the value is why it cannot be had, or nothing. */
 const NEEDS = {
   root: () => (process.geteuid() === 0 ? undefined : 'needs root'),
+  allocator: () => NO_ALLOCATIONS,
 };
 
 /** Why a case is not run here, or undefined. */
-function reasonToSkip({ needs = [], seconds = 0 }) {
-  if (!RUNS_ALL && needs.length > 0) return `needs ${needs.join(' and ')}: ./dev faults runs it`;
+function reasonToSkip({ needs = [], seconds = 0, isExtra = false }) {
+  if (!RUNS_ALL && needs.some((need) => need !== 'allocator')) return `needs ${needs.join(' and ')}: ./dev faults runs it`;
   if (!RUNS_ALL && seconds > QUICK_SECONDS) return `takes ${seconds} s: ./dev faults runs it`;
+  if (!RUNS_ALL && isExtra) return 'one more of its kind: ./dev faults runs it';
   return needs.map((need) => NEEDS[need]()).find(Boolean);
 }
 
@@ -87,18 +91,22 @@ class Report {
 
 let clients = 0;
 
-/** A new client connects, and receives what is published now. */
+/** New clients connect, and receive what is published now: to a channel, and by the gateway to a Redis Stream. */
 export async function serveNewClient(gateway, publish) {
-  const channel = `new-client-${process.pid}-${clients++}`;
-  const stream = await gateway.stream(`/events/stream?channel=${channel}`);
-  assert.equal(stream.status, 200);
+  const name = `new-client-${process.pid}-${clients++}`;
+  const listener = await gateway.stream(`/events/stream?channel=${name}`);
+  const reader = await gateway.stream(`/events/stream?stream=${name}&since=0`);
+  assert.deepEqual([listener.status, reader.status], [200, 200]);
   try {
     await until('a new client is served', async () => {
-      await publish(channel, 'now');
-      return stream.events.some(({ data }) => data === 'now');
+      await publish(name, 'now');
+      return listener.events.some(({ data }) => data === 'now');
     }, 10000);
+    const { status, text } = await gateway.publish({ stream: name, payload: { now: 1 } });
+    assert.equal(status, 200, text);
+    await until('a new reader of a stream is served', () => reader.events.some(({ data }) => data === '{"now":"1"}'), 10000);
   } finally {
-    await stream.close();
+    await Promise.all([listener.close(), reader.close()]);
   }
 }
 
@@ -106,8 +114,8 @@ export async function serveNewClient(gateway, publish) {
  * A case. `row` is its number in the list of faults (none: it goes beyond the list), `expected` what must happen, `seconds` how long
  * it takes when that is more than a few, `needs` names of NEEDS.
  */
-export function fault(name, { row, expected, needs, seconds, timeout = TIMEOUT_MS }, body) {
-  const skip = reasonToSkip({ needs, seconds });
+export function fault(name, { row, expected, needs, seconds, isExtra, timeout = TIMEOUT_MS }, body) {
+  const skip = reasonToSkip({ needs, seconds, isExtra });
   const line = { row, fault: name, expected };
   if (skip) writeReport({ ...line, seen: '', held: null, skipped: skip });
   test(name, { skip: skip ?? false, timeout }, async (t) => {

@@ -6,7 +6,7 @@
 //   proxy.stall({ to: 'gateway' });          nothing arrives there any more, connections stay open
 //   proxy.delay(200, { to: 'redis' });
 //   proxy.truncate(1000, { to: 'gateway' }); after 1000 more bytes a connection is cut
-//   proxy.garble(Buffer.from('?'), { link: 'feed' });  puts bytes into the middle of what goes on
+//   proxy.garble(Buffer.from('?'), { link: 'feed' });  puts bytes before what goes on next
 //   proxy.cut({ link: 'commands' });         resets connections; new ones work
 //   proxy.refuse();                          new ones are closed at once
 //   proxy.intercept('XREAD', (command, connection) => { connection.answer('-LOADING wait\r\n'); return 'drop'; });
@@ -81,10 +81,7 @@ class Lane {
   }
 
   #send(bytes) {
-    for (const garbage of this.pending.splice(0)) {
-      const middle = bytes.length >> 1;
-      bytes = Buffer.concat([bytes.subarray(0, middle), garbage, bytes.subarray(middle)]);
-    }
+    if (this.pending.length > 0) bytes = Buffer.concat([...this.pending.splice(0), bytes]);
     const piece = bytes.subarray(0, this.allowed);
     this.allowed -= piece.length;
     this.passed += piece.length;
@@ -201,7 +198,10 @@ class FaultProxy {
     for (const lane of this.#lanes(where)) lane.allowed = bytes;
   }
 
-  /** Puts bytes into the middle of the next piece that goes on, of connections that are there now. */
+  /**
+   * Puts bytes before the next piece that goes on, of connections that are there now. Between two replies, that is: inside one they
+   * could make a payload that nobody can tell from a right one.
+   */
   garble(garbage, where = {}) {
     for (const lane of this.#lanes(where)) lane.pending.push(garbage);
   }

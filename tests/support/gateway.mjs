@@ -24,9 +24,10 @@ export function sluice(args, options = {}) {
   return runProcess(BINARY, args, { ...options, environment: { ...CLEAN, ...options.environment } });
 }
 
-/** Starts a command of the binary that goes on, such as `tail`; as startProcess(). */
-export function startSluice(args, options = {}) {
-  return startProcess(BINARY, args, { ...options, environment: { ...CLEAN, ...options.environment } });
+/** Starts a command of the binary that goes on, such as `tail`; as startProcess(). `under`: a program, with arguments, to run it. */
+export function startSluice(args, { under = [], ...options } = {}) {
+  const [program, ...all] = [...under, BINARY, ...args];
+  return startProcess(program, all, { ...options, environment: { ...CLEAN, ...options.environment } });
 }
 
 class Gateway {
@@ -111,13 +112,13 @@ class Gateway {
 
 /**
  * Starts a gateway. `redis` is what startRedis() gave, or a URL; `flags` are more flags; with `wait: false` it is not waited
- * for being ready. `port` is for one that takes another's place.
+ * for being ready. `port` is for one that takes another's place; `under` as for startSluice().
  */
-export async function startGateway({ redis, flags = [], environment = {}, wait = true, port: chosenPort } = {}) {
+export async function startGateway({ redis, flags = [], environment = {}, wait = true, port: chosenPort, under } = {}) {
   const port = chosenPort ?? (await freePort());
   const args = ['serve', '--listen', `127.0.0.1:${port}`];
   if (redis) args.push('--redis-url', redis.url ?? redis);
-  const process_ = startSluice([...args, '--drain-timeout', '300ms', ...flags], { environment });
+  const process_ = startSluice([...args, '--drain-timeout', '300ms', ...flags], { environment, under });
   const gateway = new Gateway(process_, port);
   if (!wait) return gateway;
   const ended = process_.exited.then(({ code, signal }) => {

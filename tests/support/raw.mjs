@@ -5,11 +5,12 @@ import { within } from './wait.mjs';
 
 /** A connection of which the test decides every byte. */
 export class RawConnection {
-  constructor(port) {
+  /** `localAddress` is whom it comes from, such as 127.0.0.2. */
+  constructor(port, localAddress) {
     this.text = '';
     this.watchers = new Set();
     this.isClosed = false;
-    this.socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    this.socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
     this.socket.setEncoding('latin1');
     this.socket.on('data', (text) => {
       this.text += text;

@@ -41,7 +41,8 @@ function parseReply(bytes, offset) {
   }
 }
 
-class RedisClient {
+export class RedisClient {
+  /** `path` is a unix socket's, or {host, port}. */
   constructor(path) {
     this.waiting = [];
     /** What came for the channels of subscribe(): {channel, payload}. */

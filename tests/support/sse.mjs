@@ -2,6 +2,7 @@
 // over a plain HTTP request, so that tests see status, headers, comments and bytes and not only events.
 
 import http from 'node:http';
+import zlib from 'node:zlib';
 import { within } from './wait.mjs';
 
 export class SseParser {
@@ -13,6 +14,15 @@ export class SseParser {
     this.retries = [];
     this.comments = 0;
     this.#clear();
+  }
+
+  /** It moves at the end of a block, so that an event cut short does not count. */
+  get lastEventId() {
+    return this.id;
+  }
+
+  set lastEventId(id) {
+    this.id = this.nextId = id;
   }
 
   #clear() {
@@ -44,13 +54,14 @@ export class SseParser {
     const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
     if (field === 'data') this.data.push(value);
     else if (field === 'event') this.name = value;
-    else if (field === 'id' && !value.includes('\0')) this.lastEventId = value;
+    else if (field === 'id' && !value.includes('\0')) this.nextId = value;
     else if (field === 'retry' && /^[0-9]+$/.test(value)) this.retries.push(Number(value));
     return null;
   }
 
   #dispatch() {
-    const event = this.data.length ? { event: this.name || 'message', data: this.data.join('\n'), id: this.lastEventId } : null;
+    this.id = this.nextId;
+    const event = this.data.length ? { event: this.name || 'message', data: this.data.join('\n'), id: this.id } : null;
     this.#clear();
     return event;
   }
@@ -69,19 +80,34 @@ class SseStream {
     this.taken = 0; // how many of them next() has given out
     this.watchers = new Set();
     this.isOpen = true;
+    this.bytesReceived = 0; // as they came
+    this.problem = null; // of a compressed stream: why it is none, or that it did not end properly
+    const source = this.#decode();
     this.ended = new Promise((resolve) => {
-      response.once('close', () => {
+      source.once('close', () => {
         this.isOpen = false;
         resolve();
         this.#wake();
       });
     });
     response.on('error', () => {});
-    response.on('data', (chunk) => {
+    response.on('data', (chunk) => (this.bytesReceived += chunk.length));
+    source.on('data', (chunk) => {
       if (this.keepBytes && this.bytes.length < 1 << 20) this.bytes = Buffer.concat([this.bytes, chunk]);
       this.events.push(...this.parser.push(chunk));
       this.#wake();
     });
+  }
+
+  /** Where the bytes of the stream come from: the response, or what is compressed in it. */
+  #decode() {
+    if (this.headers['content-encoding'] !== 'gzip') return this.response;
+    const gunzip = zlib.createGunzip({ flush: zlib.constants.Z_SYNC_FLUSH, chunkSize: 1 << 18 });
+    gunzip.on('error', (problem) => (this.problem = problem));
+    this.response.on('data', (chunk) => gunzip.destroyed || gunzip.write(chunk));
+    this.response.once('close', () => gunzip.destroyed || gunzip.end());
+    gunzip.once('end', () => gunzip.destroy());
+    return gunzip;
   }
 
   get retries() {

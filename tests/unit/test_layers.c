@@ -33,6 +33,7 @@ static const struct fence fences[] = {
     { "hiredis", { "redis" } },
     { "curl/", { "outgoing", "command" } },
     { "yaml", { "gateway" } },
+    { "zlib", { "wire" } },
 };
 
 #define LENGTH_OF(array) (sizeof(array) / sizeof(array)[0])

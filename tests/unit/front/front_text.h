@@ -1,7 +1,7 @@
 /* Literals as `struct text`, NUL bytes inside included. */
 #pragma once
 
-#include "front/text.h"
+#include "base/text.h"
 
 #define TEXT(literal) text_of((literal), sizeof(literal) - 1)
 

@@ -213,6 +213,18 @@ Test(settings, a_password_is_never_shown)
     cr_assert_null(memmem(summary.data, summary.size, "hunter2", 7));
     cr_assert_not_null(memmem(summary.data, summary.size, "redis://***@cache:6379/1", 24));
     cr_assert_not_null(memmem(summary.data, summary.size, "# REDIS_URL", 11));
+    settings_destroy(settings);
+
+    buffer_reset(&summary);
+    settings = settings_load(
+        NULL,
+        ENVIRONMENT("REDIS_URL=redis+sentinel://u:hunter2@one,two:1/main/3?db=1&sentinel_password=h@nter3"),
+        0, NULL, &problems);
+    ASSERT_LOADED(settings, problems);
+    settings_append_summary(settings, &summary);
+    cr_assert_null(memmem(summary.data, summary.size, "nter", 4));
+    static const char shown[] = "redis+sentinel://***@one,two:1/main/3?***";
+    cr_assert_not_null(memmem(summary.data, summary.size, shown, sizeof(shown) - 1));
     buffer_free(&summary);
     settings_destroy(settings);
 }

@@ -85,7 +85,7 @@ Test(backlog, conflate_keeps_only_the_rest_of_a_begun_event)
     backlog_append(backlog, chunk, 0, chunk->bytes.size);
     backlog_append(backlog, next, 0, next->bytes.size);
     backlog_consume(backlog, 4);
-    backlog_conflate(backlog);
+    backlog_conflate(backlog, NULL);
     expect_content(backlog, ": one\n\n");
     cr_expect_eq(next->references, 1u);
     backlog_destroy(backlog);
@@ -93,11 +93,70 @@ Test(backlog, conflate_keeps_only_the_rest_of_a_begun_event)
     backlog = backlog_create();
     backlog_append(backlog, chunk, 11, chunk->bytes.size);
     backlog_append(backlog, next, 0, next->bytes.size);
-    backlog_conflate(backlog);
+    backlog_conflate(backlog, NULL);
     expect_content(backlog, "");
-    backlog_conflate(backlog);
+    backlog_conflate(backlog, NULL);
     backlog_destroy(backlog);
     cr_expect_eq(chunk->references, 1u);
     chunk_release(chunk);
+    chunk_release(next);
+}
+
+/* A part of a gzip stream, of which the content does not matter here. */
+static struct chunk *coded_of(const char *text, struct gzip_check *check)
+{
+    struct chunk *chunk = chunk_create();
+    chunk->coded = true;
+    chunk->part = gzip_append_stored(&chunk->bytes, text, strlen(text));
+    buffer_reset(&chunk->bytes);
+    buffer_append_text(&chunk->bytes, text);
+    gzip_check_add(check, &chunk->part);
+    return chunk;
+}
+
+Test(backlog, conflate_keeps_a_coded_part_whole_once_it_is_begun)
+{
+    for (size_t sent = 0; sent < 12; sent++) {
+        struct backlog *backlog = backlog_create();
+        struct gzip_check check = { 0 };
+        struct chunk *one = coded_of("a\n\nb\n\n", &check);
+        struct gzip_check with_one = check;
+        struct chunk *two = coded_of("c\n\nd\n\n", &check);
+        struct gzip_check with_two = check;
+        struct chunk *three = coded_of("e\n\n", &check);
+        backlog_append(backlog, one, 0, one->bytes.size);
+        backlog_append(backlog, two, 0, two->bytes.size);
+        backlog_append(backlog, three, 0, three->bytes.size);
+        backlog_consume(backlog, sent);
+        backlog_conflate(backlog, &check);
+        struct gzip_check none = { 0 };
+        struct gzip_check expected = sent == 0 ? none : sent <= 6 ? with_one : with_two;
+        expect_content(backlog, sent == 0  ? ""
+                                : sent < 6 ? &"a\n\nb\n\n"[sent]
+                                           : (sent == 6 ? "" : &"c\n\nd\n\n"[sent - 6]));
+        cr_expect_eq(check.crc, expected.crc, "%zu sent", sent);
+        cr_expect_eq(check.length, expected.length);
+        backlog_destroy(backlog);
+        chunk_release(one);
+        chunk_release(two);
+        chunk_release(three);
+    }
+}
+
+Test(backlog, conflate_never_drops_the_head_of_a_stream)
+{
+    struct backlog *backlog = backlog_create();
+    struct gzip_check check = { 0 };
+    struct chunk *head = coded_of("retry: 1\n\n", &check);
+    struct gzip_check with_head = check;
+    head->has_head = true;
+    struct chunk *next = coded_of("data: 1\n\n", &check);
+    backlog_append(backlog, head, 0, head->bytes.size);
+    backlog_append(backlog, next, 0, next->bytes.size);
+    backlog_conflate(backlog, &check);
+    expect_content(backlog, "retry: 1\n\n");
+    cr_expect_eq(check.crc, with_head.crc);
+    backlog_destroy(backlog);
+    chunk_release(head);
     chunk_release(next);
 }

@@ -268,6 +268,53 @@ Test(hub_batch, lost_redis_is_a_gap_and_a_fresh_snapshot)
     client_close(client);
 }
 
+/* A viewer that comes back, has missed nothing, and waits for the snapshot. */
+static struct client *come_back_to_wait(void)
+{
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    say("opaque");
+    uint64_t sequence = client_sequence(client);
+    client_close(client);
+    snapshot_cache_drop(fixture.cache, "42", 2);
+    struct stream_request request = request_again(&fixture, batch_request(), sequence);
+    struct client *again = client_open(&fixture, &request, 0);
+    cr_assert_eq(fixture.loads, 1u);
+    cr_assert_eq(client_count(again, "gap"), 0u);
+    return again;
+}
+
+Test(hub_batch, redis_is_lost_while_who_missed_nothing_waits_for_the_snapshot)
+{
+    struct client *client = come_back_to_wait();
+    snapshot_cache_feed_down(fixture.cache, clock_now_ms());
+    fixture_feed_down(&fixture);
+    snapshot_cache_feed_up(fixture.cache);
+    fixture_feed_up(&fixture);
+    fixture.stored = RUNNING(70);
+    fixture_confirm(&fixture, "batch:42");
+    while (fixture.loads > 0)
+        fixture_answer(&fixture);
+    cr_expect(client_saw_in_order(client, "{\"reason\":\"redis-reconnect\"}", RUNNING(70)));
+    client_close(client);
+}
+
+Test(hub_batch, more_comes_than_is_kept_while_who_missed_nothing_waits_for_the_snapshot)
+{
+    struct client *client = come_back_to_wait();
+    char payload[64];
+    for (int i = 0; i < 20; i++) {
+        snprintf(payload, sizeof payload, "{\"status\":\"RUNNING\",\"progress\":%d}", i);
+        say(payload);
+    }
+    fixture.stored = payload;
+    fixture_answer(&fixture);
+    cr_expect(client_saw_in_order(client, "{\"reason\":\"trimmed\"}", RUNNING(19)));
+    cr_expect_eq(client_count(client, "event: progress"), 1u);
+    client_close(client);
+}
+
 Test(hub_batch, slow_viewer_is_left_with_the_newest_state)
 {
     struct stream_request request = batch_request();

@@ -3,6 +3,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "redis/reply_reader.h"
+
 static struct reply ok(void)
 {
     return (struct reply){ .kind = REPLY_TEXT, .text = "OK", .text_length = 2 };
@@ -61,6 +63,40 @@ Test(redis_handshake, ends_with_the_client_id)
     cr_assert_eq(handshake.client_id, 42);
     cr_assert_not(handshake.is_ping_refused);
     cr_assert_eq(redis_handshake_take(&handshake, &yes), HANDSHAKE_FAILED, "a reply too many");
+}
+
+/* What a server that Sentinels named answers to SETNAME, ID and ROLE. */
+static enum redis_handshake_result take_role(const char *answer, bool *ret_is_replica)
+{
+    struct redis_handshake handshake;
+    char *said = begin(&handshake, "redis+sentinel://h/mymaster");
+    cr_assert_not_null(strstr(said, "*1\r\n$4\r\nROLE\r\n"));
+    free(said);
+    struct reply yes = ok();
+    cr_assert_eq(redis_handshake_take(&handshake, &yes), HANDSHAKE_MORE);
+    cr_assert_eq(redis_handshake_take(&handshake, &yes), HANDSHAKE_MORE);
+    struct reply_reader *reader = reply_reader_create(4096);
+    const struct redisReply *source = NULL;
+    reply_reader_feed(reader, answer, strlen(answer));
+    cr_assert(reply_reader_next(reader, &source));
+    struct reply reply = reply_view(source);
+    enum redis_handshake_result result = redis_handshake_take(&handshake, &reply);
+    *ret_is_replica = handshake.is_replica;
+    reply_reader_destroy(reader);
+    return result;
+}
+
+Test(redis_handshake, wants_the_master_of_sentinels)
+{
+    bool is_replica = false;
+    cr_assert_eq(take_role("*3\r\n$6\r\nmaster\r\n:7\r\n*0\r\n", &is_replica), HANDSHAKE_MORE);
+    cr_assert_not(is_replica);
+    cr_assert_eq(take_role("*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$9\r\nconnected\r\n:7\r\n", &is_replica),
+                 HANDSHAKE_FAILED);
+    cr_assert(is_replica);
+    cr_assert_eq(take_role("-NOPERM this user has no permissions to run the 'role' command\r\n", &is_replica),
+                 HANDSHAKE_MORE);
+    cr_assert_not(is_replica);
 }
 
 Test(redis_handshake, lives_without_client_commands_and_ping)

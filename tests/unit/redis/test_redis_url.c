@@ -141,6 +141,20 @@ Test(redis_url, refuses_what_it_cannot_mean)
         "unix://run/redis.sock",
         "unix:///run/%00redis.sock",
         "unix:///r?database=1",
+        "redis://h?sentinel_password=x",
+        "redis+sentinel://h:26379",
+        "redis+sentinel://h:26379/",
+        "redis+sentinel://h//0",
+        "redis+sentinel:///mymaster",
+        "redis+sentinel://a,,b/mymaster",
+        "redis+sentinel://a,/mymaster",
+        "redis+sentinel://a:0/mymaster",
+        "redis+sentinel://a/my%00master",
+        "redis+sentinel://a/mymaster/x",
+        "redis+sentinel://a/mymaster?db=x",
+        "redis+sentinel://a/mymaster?name=x",
+        "redis+sentinel://a/mymaster?sentinel_user=x&sentinel_user=y",
+        "redis+sentinel://a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a/mymaster",
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct redis_url url = { .port = 4711 };
@@ -151,10 +165,43 @@ Test(redis_url, refuses_what_it_cannot_mean)
     }
 }
 
+Test(redis_url, reads_sentinels)
+{
+    static const char text[] = "redis+sentinel://u:p%40@one,[::1]:5000,three:26380/my%2Fmaster/3"
+                               "?sentinel_user=s&sentinel_password=t%26";
+    struct redis_url url;
+    const char *problem = NULL;
+    cr_assert(redis_url_parse(text, &url, &problem), "%s", problem);
+    cr_assert_null(url.host);
+    cr_assert_not(url.is_tls);
+    same(url.user, "u", text);
+    same(url.password, "p@", text);
+    same(url.master_name, "my/master", text);
+    same(url.sentinel_user, "s", text);
+    same(url.sentinel_password, "t&", text);
+    cr_assert_eq(url.database, 3);
+    cr_assert_eq(url.sentinel_count, 3);
+    same(url.sentinels[0].host, "one", text);
+    same(url.sentinels[1].host, "::1", text);
+    same(url.sentinels[2].host, "three", text);
+    cr_assert_eq(url.sentinels[0].port, 26379);
+    cr_assert_eq(url.sentinels[1].port, 5000);
+    cr_assert_eq(url.sentinels[2].port, 26380);
+    char *display = redis_url_display(&url);
+    same(display, "redis+sentinel://one:26379,[::1]:5000,three:26380/my/master/3", text);
+    free(display);
+    redis_url_clear(&url);
+
+    cr_assert(redis_url_parse("rediss+sentinel://h/m?db=2", &url, &problem), "%s", problem);
+    cr_assert(url.is_tls);
+    cr_assert_eq(url.database, 2);
+    redis_url_clear(&url);
+}
+
 Test(redis_url, never_repeats_the_password_in_a_problem)
 {
     static const char *const cases[] = { "redis://u:hunter2@h:x", "redis://:hunter2@", "redis://u:hunter2%@h",
-                                         "hunter2" };
+                                         "hunter2", "redis+sentinel://h/m?sentinel_password=hunter2&x" };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct redis_url url;
         const char *problem = NULL;

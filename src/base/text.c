@@ -1,4 +1,4 @@
-#include "front/text.h"
+#include "base/text.h"
 
 #include <strings.h>
 

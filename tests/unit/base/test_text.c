@@ -1,8 +1,8 @@
-#include "front/text.h"
+#include "base/text.h"
 
 #include <criterion/criterion.h>
 
-#include "front_text.h"
+#include "../front/front_text.h"
 
 Test(text, compares_bytes)
 {

@@ -1,0 +1,406 @@
+#include "access/authorizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/authorizer_answer.h"
+#include "access/authorizer_question.h"
+#include "access/digest.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/map.h"
+
+/* An application that is down is not asked the same again at once. */
+#define FAILURE_TTL_MS 1000
+
+struct authorizer {
+    struct authorizer_options options;
+    char *url;
+    struct authorizer_client client;
+    struct metrics *metrics;
+    struct log *log;
+    struct log_limiter limiter;
+    struct map *inquiries; /* by their key */
+    struct list queued;    /* oldest first */
+    struct list asked;
+    struct list known; /* least recently used first */
+    size_t asked_count;
+    struct list waiting; /* every waiter */
+    size_t waiting_count;
+};
+
+enum inquiry_state { INQUIRY_QUEUED, INQUIRY_ASKED, INQUIRY_KNOWN };
+
+/* What came of a question. */
+struct outcome {
+    enum access_verdict verdict;
+    enum refusal_reason reason;
+    const char *detail; /* static */
+    struct grant *grant;
+};
+
+struct inquiry {
+    struct authorizer *authorizer;
+    unsigned char key[DIGEST_BYTES];
+    enum inquiry_state state;
+    struct list node; /* in one of the three lists */
+    struct list waiters;
+    bool again; /* a subject was revoked since it was put */
+    uint64_t queued_ms;
+    struct authorizer_question question; /* until it is answered */
+    struct outcome outcome;
+    uint64_t known_until_ms;
+};
+
+struct waiter {
+    struct list node; /* in inquiry->waiters */
+    struct list all;  /* in authorizer->waiting */
+    struct access_check *check;
+};
+
+static void tell(struct access_check *check, const struct outcome *outcome)
+{
+    if (outcome->verdict == ACCESS_ALLOWED)
+        access_know(check, grant_hold(outcome->grant));
+    else
+        access_refuse(check, outcome->verdict, outcome->reason, outcome->detail);
+}
+
+static const struct outcome overloaded = {
+    ACCESS_UNAVAILABLE, REFUSAL_UNDECIDED,
+    "Too many requests wait for the application to say who may do this. Try again later.", NULL
+};
+
+static const struct outcome undecided = {
+    ACCESS_UNAVAILABLE, REFUSAL_UNDECIDED,
+    "The application that decides about this did not answer with yes or no. Try again later.", NULL
+};
+
+/* ---- life of an inquiry ---- */
+
+static void inquiry_destroy(struct inquiry *inquiry)
+{
+    map_remove(inquiry->authorizer->inquiries, (const char *)inquiry->key, sizeof inquiry->key);
+    list_remove(&inquiry->node);
+    authorizer_question_clear(&inquiry->question);
+    grant_release(inquiry->outcome.grant);
+    free(inquiry);
+}
+
+static void change_state(struct inquiry *inquiry, enum inquiry_state state)
+{
+    struct authorizer *authorizer = inquiry->authorizer;
+    if (inquiry->state == INQUIRY_ASKED)
+        authorizer->asked_count--;
+    list_remove(&inquiry->node);
+    inquiry->state = state;
+    switch (state) {
+    case INQUIRY_QUEUED:
+        inquiry->queued_ms = clock_now_ms();
+        list_append(&authorizer->queued, &inquiry->node);
+        break;
+    case INQUIRY_ASKED:
+        authorizer->asked_count++;
+        list_append(&authorizer->asked, &inquiry->node);
+        break;
+    case INQUIRY_KNOWN:
+        list_append(&authorizer->known, &inquiry->node);
+        break;
+    }
+}
+
+static void release_waiter(struct authorizer *authorizer, struct waiter *waiter)
+{
+    list_remove(&waiter->node);
+    list_remove(&waiter->all);
+    authorizer->waiting_count--;
+    free(waiter);
+}
+
+/* Takes the outcome and tells all who wait. They may ask for more at once, and even push this inquiry out, so
+ * it is not looked at any more. */
+static void settle(struct inquiry *inquiry, const struct outcome *outcome, uint64_t ttl_ms)
+{
+    struct authorizer *authorizer = inquiry->authorizer;
+    struct outcome told = *outcome;
+    struct list waiters;
+    struct list *node;
+    grant_hold(told.grant);
+    grant_release(inquiry->outcome.grant);
+    inquiry->outcome = *outcome;
+    inquiry->known_until_ms = clock_now_ms() + ttl_ms;
+    authorizer_question_clear(&inquiry->question);
+    change_state(inquiry, INQUIRY_KNOWN);
+    list_init(&waiters);
+    while ((node = list_first(&inquiry->waiters)) != NULL) {
+        list_remove(node);
+        list_append(&waiters, node);
+    }
+    while ((node = list_first(&waiters)) != NULL) {
+        struct waiter *waiter = LIST_OWNER(node, struct waiter, node);
+        struct access_check *check = waiter->check;
+        release_waiter(authorizer, waiter);
+        tell(check, &told);
+    }
+    grant_release(told.grant);
+}
+
+static void fail(struct inquiry *inquiry, long status, const char *problem)
+{
+    struct authorizer *authorizer = inquiry->authorizer;
+    authorizer->metrics->authorizer_failures++;
+    log_event_limited(authorizer->log, &authorizer->limiter, LOG_LEVEL_WARN,
+                      "the application did not say who may do what",
+                      (const struct log_field[]){
+                          LOG_NUMBER("status", status),
+                          LOG_TEXT("problem", problem),
+                      },
+                      2);
+    settle(inquiry, &undecided, FAILURE_TTL_MS);
+}
+
+/* ---- the answer ---- */
+
+static void allow(struct inquiry *inquiry, long status, const char *body, size_t length)
+{
+    const struct authorizer_options *options = &inquiry->authorizer->options;
+    struct authorizer_answer answer;
+    char problem[GRANT_PROBLEM_MAX];
+    uint64_t expires_ms = options->hold_ms ? clock_wall_ms() + options->hold_ms : 0;
+    if (!authorizer_answer_parse(body, length, inquiry->question.action, inquiry->question.rights_asked,
+                                 text_of(inquiry->question.subject, strlen(inquiry->question.subject)),
+                                 expires_ms, &answer, problem)) {
+        fail(inquiry, status, problem);
+        return;
+    }
+    const struct outcome outcome = { .verdict = ACCESS_ALLOWED, .grant = answer.grant };
+    settle(inquiry, &outcome, answer.has_ttl ? answer.ttl_ms : options->ttl_ms);
+}
+
+static void judge(struct inquiry *inquiry, long status, const char *body, size_t length, const char *problem)
+{
+    const struct outcome unknown = { ACCESS_UNKNOWN, REFUSAL_APPLICATION,
+                                     "The application does not know who this is.", NULL };
+    const struct outcome denied = { ACCESS_DENIED, REFUSAL_APPLICATION,
+                                    "The application does not allow this.", NULL };
+    if (status >= 200 && status < 300)
+        allow(inquiry, status, body, length);
+    else if (status == 401)
+        settle(inquiry, &unknown, inquiry->authorizer->options.refusal_ttl_ms);
+    else if (status == 403)
+        settle(inquiry, &denied, inquiry->authorizer->options.refusal_ttl_ms);
+    else if (status >= 300 && status < 400)
+        fail(inquiry, status, "It answered with a redirect, which is not followed: 401 or 403 mean no.");
+    else
+        fail(inquiry, status, problem ? problem : "Only 2xx, 401 and 403 are an answer.");
+}
+
+static void start_queued(struct authorizer *authorizer);
+
+static void on_posted(void *context, long status, const char *body, size_t length, const char *problem)
+{
+    struct inquiry *inquiry = context;
+    struct authorizer *authorizer = inquiry->authorizer;
+    if (inquiry->again) {
+        inquiry->again = false;
+        change_state(inquiry, INQUIRY_QUEUED);
+    } else {
+        judge(inquiry, status, body, length, problem);
+    }
+    start_queued(authorizer);
+}
+
+static void start_queued(struct authorizer *authorizer)
+{
+    struct list *node;
+    while (authorizer->asked_count < authorizer->options.concurrency_max &&
+           (node = list_first(&authorizer->queued)) != NULL) {
+        struct inquiry *inquiry = LIST_OWNER(node, struct inquiry, node);
+        if (clock_now_ms() > inquiry->queued_ms + authorizer->options.timeout_ms) {
+            fail(inquiry, 0, "It is too busy to be asked in time.");
+            continue;
+        }
+        change_state(inquiry, INQUIRY_ASKED);
+        authorizer->metrics->authorizer_asks++;
+        if (!authorizer->client.post(authorizer->client.context, authorizer->url,
+                                     (const char *const *)inquiry->question.headers,
+                                     inquiry->question.header_count, inquiry->question.body.data,
+                                     inquiry->question.body.size, on_posted, inquiry))
+            fail(inquiry, 0, "The request could not be made.");
+    }
+}
+
+/* ---- the question ---- */
+
+/* Makes room by forgetting what was not asked for the longest. False when all that is there is under way. */
+static bool make_room(struct authorizer *authorizer)
+{
+    if (map_count(authorizer->inquiries) < authorizer->options.entries_max)
+        return true;
+    struct list *oldest = list_first(&authorizer->known);
+    if (oldest)
+        inquiry_destroy(LIST_OWNER(oldest, struct inquiry, node));
+    return oldest != NULL;
+}
+
+static struct inquiry *open_inquiry(struct authorizer *authorizer, const unsigned char *key,
+                                    const struct access_credentials *credentials,
+                                    const struct access_question *question)
+{
+    struct inquiry *inquiry = make_room(authorizer) ? calloc(1, sizeof *inquiry) : NULL;
+    if (!inquiry)
+        return NULL;
+    inquiry->authorizer = authorizer;
+    memcpy(inquiry->key, key, sizeof inquiry->key);
+    list_init(&inquiry->waiters);
+    if (authorizer_question_write(&inquiry->question, credentials, question) &&
+        map_put(authorizer->inquiries, (const char *)inquiry->key, sizeof inquiry->key, inquiry)) {
+        change_state(inquiry, INQUIRY_QUEUED);
+        return inquiry;
+    }
+    authorizer_question_clear(&inquiry->question);
+    free(inquiry);
+    return NULL;
+}
+
+static bool join(struct inquiry *inquiry, struct access_check *check)
+{
+    struct authorizer *authorizer = inquiry->authorizer;
+    struct waiter *waiter = NULL;
+    if (authorizer->waiting_count < authorizer->options.waiting_max)
+        waiter = calloc(1, sizeof *waiter);
+    if (!waiter)
+        return false;
+    waiter->check = check;
+    list_append(&inquiry->waiters, &waiter->node);
+    list_append(&authorizer->waiting, &waiter->all);
+    authorizer->waiting_count++;
+    return true;
+}
+
+/* A page of another site makes the browser send our cookies along, so then they say nothing about what its
+ * user wants. */
+static struct access_credentials own_credentials(const struct access_credentials *credentials)
+{
+    struct access_credentials own = *credentials;
+    if (own.origin == ACCESS_ORIGIN_FOREIGN)
+        own.cookie = (struct text){ 0 };
+    return own;
+}
+
+static void ask(void *context, struct access_check *check, const struct access_credentials *credentials,
+                const struct access_question *question)
+{
+    struct authorizer *authorizer = context;
+    const struct access_credentials own = own_credentials(credentials);
+    unsigned char key[DIGEST_BYTES];
+    if (!own.cookie.bytes && !own.authorization.bytes) {
+        bool is_foreign = credentials->cookie.bytes;
+        access_refuse(check, is_foreign ? ACCESS_DENIED : ACCESS_UNKNOWN,
+                      is_foreign ? REFUSAL_FOREIGN_ORIGIN : REFUSAL_NO_CREDENTIAL,
+                      is_foreign ? "A page of this origin may not use cookies here; list it in cors_origins."
+                                 : "There is no cookie and no Authorization to show to the application.");
+        return;
+    }
+    if (!authorizer_question_digest(&own, question, key)) {
+        tell(check, &overloaded);
+        return;
+    }
+    struct inquiry *inquiry = map_get(authorizer->inquiries, (const char *)key, sizeof key);
+    if (inquiry && inquiry->state == INQUIRY_KNOWN && clock_now_ms() >= inquiry->known_until_ms) {
+        inquiry_destroy(inquiry);
+        inquiry = NULL;
+    }
+    bool is_new = !inquiry;
+    if (is_new)
+        inquiry = open_inquiry(authorizer, key, &own, question);
+    else
+        authorizer->metrics->authorizer_hits++;
+    if (inquiry && inquiry->state == INQUIRY_KNOWN) {
+        change_state(inquiry, INQUIRY_KNOWN); /* to the end of the list */
+        struct outcome outcome = inquiry->outcome;
+        grant_hold(outcome.grant);
+        tell(check, &outcome);
+        grant_release(outcome.grant);
+    } else if (!inquiry || !join(inquiry, check)) {
+        if (inquiry && is_new)
+            inquiry_destroy(inquiry);
+        tell(check, &overloaded);
+    } else if (is_new) {
+        start_queued(authorizer);
+    }
+}
+
+static void cancel(void *context, struct access_check *check)
+{
+    struct authorizer *authorizer = context;
+    for (struct list *node = authorizer->waiting.next; node != &authorizer->waiting; node = node->next) {
+        struct waiter *waiter = LIST_OWNER(node, struct waiter, all);
+        if (waiter->check != check)
+            continue;
+        release_waiter(authorizer, waiter);
+        return;
+    }
+}
+
+struct access_source authorizer_source(struct authorizer *authorizer)
+{
+    return (struct access_source){ .ask = ask, .cancel = cancel, .context = authorizer };
+}
+
+/* ---- life ---- */
+
+void authorizer_forget(struct authorizer *authorizer, struct text subject)
+{
+    struct list *next;
+    for (struct list *node = authorizer->known.next; node != &authorizer->known; node = next) {
+        struct inquiry *inquiry = LIST_OWNER(node, struct inquiry, node);
+        next = node->next;
+        struct text whose =
+            inquiry->outcome.grant ? grant_subject(inquiry->outcome.grant) : (struct text){ 0 };
+        if (whose.length == subject.length && subject.length &&
+            memcmp(whose.bytes, subject.bytes, subject.length) == 0)
+            inquiry_destroy(inquiry);
+    }
+    /* Whom these are about is not known yet, and what is on its way may be from before. */
+    for (struct list *node = authorizer->asked.next; node != &authorizer->asked; node = node->next)
+        LIST_OWNER(node, struct inquiry, node)->again = true;
+}
+
+struct authorizer *authorizer_create(const struct authorizer_options *options,
+                                     const struct authorizer_client *client, struct metrics *metrics,
+                                     struct log *log)
+{
+    struct authorizer *authorizer = calloc(1, sizeof *authorizer);
+    if (!authorizer)
+        return NULL;
+    authorizer->options = *options;
+    authorizer->client = *client;
+    authorizer->metrics = metrics;
+    authorizer->log = log;
+    list_init(&authorizer->queued);
+    list_init(&authorizer->asked);
+    list_init(&authorizer->known);
+    list_init(&authorizer->waiting);
+    authorizer->url = strdup(options->url);
+    authorizer->inquiries = map_create();
+    if (authorizer->url && authorizer->inquiries)
+        return authorizer;
+    authorizer_destroy(authorizer);
+    return NULL;
+}
+
+void authorizer_destroy(struct authorizer *authorizer)
+{
+    if (!authorizer)
+        return;
+    struct list *node;
+    authorizer->options.entries_max = 0; /* who is told and asks again is refused */
+    while ((node = list_first(&authorizer->queued)) != NULL)
+        settle(LIST_OWNER(node, struct inquiry, node), &undecided, 0);
+    while ((node = list_first(&authorizer->known)) != NULL)
+        inquiry_destroy(LIST_OWNER(node, struct inquiry, node));
+    map_destroy(authorizer->inquiries);
+    free(authorizer->url);
+    free(authorizer);
+}

@@ -1,0 +1,66 @@
+/*
+ * Asks the application whether a caller may do something, so that its own sessions work without a token.
+ *
+ *     POST <url>                            answer
+ *     Cookie: …, Authorization: …           2xx   yes
+ *     {"action": "subscribe",               401, 403   no
+ *      "topics": [{"kind": "channel",       anything else, a redirect too: no, and it counts as a failure
+ *                  "name": "batch:42"}]}
+ *
+ * What the caller sent stands in JSON and in headers of its own, never in the address. The body of a yes is
+ * empty, which allows what was asked, or an object that says more; see authorizer_answer.h.
+ *
+ *            ask                  fewer than concurrency_max under way       answered
+ *   (new) ─────────▶ QUEUED ──────────────────────────────────────▶ ASKED ─────────────▶ KNOWN ──▶ forgotten
+ *                      ▲ too long: UNAVAILABLE                        │                    │
+ *                      └────── a subject was revoked meanwhile ───────┘◀───── too old ─────┘
+ *
+ * All who ask the same with the same credential share one question, and its answer for some seconds. One
+ * object a thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "access/access.h"
+
+struct authorizer;
+
+struct authorizer_options {
+    const char *url;
+    uint64_t timeout_ms;     /* how long a question may wait before it is put; the client has its own */
+    uint64_t ttl_ms;         /* a yes is kept so long, unless it says */
+    uint64_t refusal_ttl_ms; /* and a no */
+    uint64_t hold_ms;        /* a stream that a yes has opened ends after this, unless it says; 0: never */
+    size_t concurrency_max;
+    size_t entries_max; /* answers kept and questions under way */
+    size_t waiting_max; /* requests that wait for an answer */
+};
+
+/* `status` is 0 with `problem` when no answer came. */
+typedef void authorizer_posted(void *context, long status, const char *body, size_t length,
+                               const char *problem);
+
+/* POST by the gateway's HTTP client, which follows no redirect; `done` comes later, once, if the call
+ * returned true. Everything is copied. */
+struct authorizer_client {
+    bool (*post)(void *context, const char *url, const char *const *headers, size_t header_count,
+                 const char *body, size_t length, authorizer_posted *done, void *done_context);
+    void *context;
+};
+
+/* NULL when memory is short. `options` is copied, the address too. */
+struct authorizer *authorizer_create(const struct authorizer_options *options,
+                                     const struct authorizer_client *client, struct metrics *metrics,
+                                     struct log *log);
+/* After the client has ended what was under way. Who still waits is told that nobody can tell. */
+void authorizer_destroy(struct authorizer *authorizer);
+
+/* For access_create(). */
+struct access_source authorizer_source(struct authorizer *authorizer);
+
+/* The subject was revoked: what the application said of it before holds no more, and what is being asked is
+ * asked again. */
+void authorizer_forget(struct authorizer *authorizer, struct text subject);

@@ -1,0 +1,31 @@
+/*
+ * Between a route and its endpoint: who is it, and may he? (access/access.h)
+ *
+ *   exchange.c ─▶ permit_route ──▶ endpoint: the exchange has the caller's grant
+ *                     │  ▲
+ *                     │  └ the endpoint asks again (permit_ask) when only the body says what is wanted
+ *                     └──▶ 401, 403, 503; a stream that cannot be judged now: 200, a late retry, the end
+ *
+ * /healthz and /readyz are open to all. An answer that is not there at once leaves the exchange waiting, and
+ * the endpoint runs later.
+ */
+#pragma once
+
+#include "access/access.h"
+
+struct exchange;
+
+typedef void permit_granted(struct exchange *exchange);
+
+/* Asks for what the route and the query name, and runs the endpoint if that is granted. */
+void permit_route(struct exchange *exchange, permit_granted *endpoint);
+
+/*
+ * Asks for these topics. `operand` is kept in exchange->permit.operand for `granted`, which takes it over;
+ * in every other case `drop` is called with it.
+ */
+void permit_ask(struct exchange *exchange, const struct access_question *question, permit_granted *granted,
+                void *operand, void (*drop)(void *operand));
+
+/* A refusal as it is answered and told to the audit log; takes decision->grant. */
+void permit_refuse(struct exchange *exchange, enum access_action action, struct access_decision *decision);

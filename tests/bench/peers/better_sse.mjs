@@ -1,0 +1,5 @@
+// Node with better-sse, the most used library for this.
+
+import { nodePeer } from './node_plain.mjs';
+
+export default nodePeer({ name: 'better-sse', title: 'Node, better-sse', server: 'better-sse/server.mjs', module: 'better-sse' });
