@@ -17,7 +17,7 @@
 
 import assert from 'node:assert/strict';
 import { appendFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { NO_ALLOCATIONS } from './allocations.mjs';
 import { until } from './wait.mjs';
 import { isBackAt, vitalsOf } from './vitals.mjs';
@@ -131,4 +131,9 @@ export function fault(name, { row, expected, needs, seconds, isExtra, timeout = 
     writeReport({ ...line, seen, recovered_ms: report.recovered_ms, held: !problem });
     if (problem) throw problem;
   });
+}
+
+/** Cases that may run at the same time, because they mostly wait; one after the other where times are taken for the table. */
+export function faults(name, body) {
+  describe(name, { concurrency: RUNS_ALL ? 1 : 3 }, body);
 }
