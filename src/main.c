@@ -1,6 +1,7 @@
 /* Which command? */
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "command/help.h"
@@ -8,6 +9,7 @@
 #include "command/serve.h"
 #include "command/streams.h"
 #include "command/tail.h"
+#include "gateway/settings.h"
 
 extern char **environ;
 
@@ -31,7 +33,7 @@ static enum exit_code unknown_command(const char *name)
     return EXIT_CODE_USAGE;
 }
 
-int main(int argument_count, char **arguments)
+static enum exit_code run(int argument_count, char **arguments)
 {
     const char *name = argument_count > 1 ? arguments[1] : "serve";
     bool is_flag = name[0] == '-';
@@ -51,4 +53,23 @@ int main(int argument_count, char **arguments)
     if (strcmp(name, "streams") == 0)
         return command_streams(argument_count - 2, arguments + 2, environ);
     return unknown_command(name);
+}
+
+/* The commands work with copies; of the originals, which everybody on the machine can read, secrets are taken
+ * out. */
+int main(int argument_count, char **arguments)
+{
+    char **copies = calloc((size_t)argument_count + 1, sizeof(*copies));
+    bool copied = copies != NULL;
+    for (int i = 0; copied && i < argument_count; i++)
+        copied = (copies[i] = strdup(arguments[i])) != NULL;
+    enum exit_code exit_code = EXIT_CODE_FAILED;
+    if (copied) {
+        settings_mask_arguments(argument_count, arguments);
+        exit_code = run(argument_count, copies);
+    }
+    for (int i = 0; copies && i < argument_count; i++)
+        free(copies[i]);
+    free(copies);
+    return (int)exit_code;
 }

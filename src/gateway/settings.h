@@ -2,8 +2,8 @@
  * The settings: one table (settings_table.c) of name, parser, bounds, default and help. A setting
  * `name_like_this` is that key in the YAML file, `--name-like-this` on the command line and
  * `SLUICE_NAME_LIKE_THIS` in the environment; flags win over environment over file over default. `REDIS_URL`
- * and `PORT` (the port alone) are accepted as everybody writes them. Every text setting can come from a file:
- * `SLUICE_REDIS_URL_FILE=/run/secrets/redis`.
+ * (or `REDIS_URL_FILE`) and `PORT` (the port alone) are accepted as everybody writes them. Every text setting
+ * can come from a file: `SLUICE_REDIS_URL_FILE=/run/secrets/redis`.
  */
 #pragma once
 
@@ -83,6 +83,7 @@ struct settings {
     /* lists */
     struct setting_records streams; /* struct stream_settings */
     struct setting_records sinks;   /* struct sink_settings */
+    struct buffer secret_files;     /* that were read, each path with its NUL */
     /* For the summary: where each value came from, in the table's order; NULL is the default. */
     char **origins;
 };
@@ -103,6 +104,12 @@ void settings_destroy(struct settings *settings);
 
 /* What would run: each setting with its value and where it came from, secrets as ***. For --check. */
 void settings_append_summary(const struct settings *settings, struct buffer *out);
+
+/* What is not wrong but should not be, a line each: secrets in files that everybody can read. */
+void settings_append_warnings(const struct settings *settings, struct buffer *out);
+
+/* Overwrites secrets among a program's own arguments, which others see in the list of processes. */
+void settings_mask_arguments(int argument_count, char **arguments);
 
 /* Every setting with its default, bounds and help. For --help. */
 void settings_append_help(struct buffer *out);

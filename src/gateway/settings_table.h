@@ -79,6 +79,10 @@ bool setting_assign_or_tell(void *holder, const struct setting *setting, const c
 void setting_assign_from(struct settings *settings, const struct setting *setting, const char *text,
                          size_t length, const char *origin, struct settings_problems *problems);
 
+/* The same for the text of a file, without its last line break. Files of secrets are remembered. */
+void setting_assign_from_file(struct settings *settings, const struct setting *setting, const char *path,
+                              const char *variable, struct settings_problems *problems);
+
 /* The value as one would write it; what is secret in it as ***. */
 void setting_append_value(const void *holder, const struct setting *setting, struct buffer *out);
 
