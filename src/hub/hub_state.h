@@ -11,6 +11,7 @@
  *   hub_id.c       ids and gaps as each subscriber has them
  *   hub_deliver.c  from Redis to sockets: sequence, frame, send, slow clients
  *   hub_hold.c     what waits a little for more to go out with it
+ *   hub_lease.c    streams that are held for somebody: their end
  *   hub_tick.c     time: heartbeats, stalls, lingering, draining
  */
 #pragma once
@@ -27,6 +28,11 @@
 #include "hub/message.h"
 #include "hub/subscriber.h"
 #include "hub/topic.h"
+
+/* Streams end at most this long behind their time. */
+#define LEASE_SLOT_MS 250
+#define LEASE_SLOTS 256
+#define HUB_EXPIRED_REASON "expired"
 
 struct hub {
     struct event_base *base;
@@ -63,6 +69,8 @@ struct hub {
     struct list replays;   /* subscribers that want a page of a stream's history, in turn */
     size_t replays_active; /* pages asked for */
     struct event *replay_timer;
+    struct list lease_slots[LEASE_SLOTS]; /* of streams that end, by when (hub_lease.c) */
+    uint64_t lease_time; /* the slot that was looked at last, counted from the clock's start */
     struct event *heartbeat_timer;
     struct event *housekeeping_timer;
     uint64_t
@@ -80,6 +88,8 @@ void hub_finish(struct hub *hub,
                 struct subscriber *subscriber); /* closes it when all that waits for it is sent */
 void hub_dismiss(struct hub *hub, struct subscriber *subscriber,
                  const char *refused_reason); /* retry, [refused], end */
+void hub_dismiss_expired(struct hub *hub, struct subscriber *subscriber,
+                         const char *reason); /* retry, expired, end; not one that is CLOSING or DEAD */
 void hub_list(struct hub *hub, struct subscriber *subscriber);
 void hub_visit_listed(struct hub *hub);
 uint64_t hub_retry_ms(const struct hub *hub);
@@ -158,6 +168,10 @@ bool hub_hold_topic(struct hub *hub, struct topic *topic);
 void hub_hold_listed(struct hub *hub);
 /* Sends what is held; hub_visit_listed() follows. */
 void hub_release_held(struct hub *hub);
+
+/* hub_lease.c */
+void hub_start_leases(struct hub *hub);
+void hub_end_leases(struct hub *hub); /* those that are over by now */
 
 /* hub_tick.c */
 bool hub_start_timers(struct hub *hub);
