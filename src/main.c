@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "command/help.h"
+#include "command/key.h"
 #include "command/publish.h"
 #include "command/serve.h"
 #include "command/streams.h"
@@ -27,7 +28,7 @@ static enum exit_code print_version(void)
 static enum exit_code unknown_command(const char *name)
 {
     fprintf(stderr,
-            "sluice: there is no command \"%s\"; there are serve, publish, tail and streams. sluice --help "
+            "sluice: there is no command \"%s\"; there are serve, publish, tail, streams and key. sluice --help "
             "explains them.\n",
             name);
     return EXIT_CODE_USAGE;
@@ -50,6 +51,8 @@ static enum exit_code run(int argument_count, char **arguments)
         return command_publish(argument_count - 2, arguments + 2);
     if (strcmp(name, "tail") == 0)
         return command_tail(argument_count - 2, arguments + 2);
+    if (strcmp(name, "key") == 0)
+        return command_key(argument_count - 2, arguments + 2);
     if (strcmp(name, "streams") == 0)
         return command_streams(argument_count - 2, arguments + 2, environ);
     return unknown_command(name);

@@ -12,6 +12,7 @@
 #include "command/dev_redis.h"
 #include "command/options.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_access.h"
 #include "gateway/settings.h"
 
 enum { SIGNAL_TERMINATE, SIGNAL_INTERRUPT, SIGNAL_RELOAD, SIGNALS };
@@ -94,7 +95,15 @@ static enum exit_code check(const struct serve *serve)
            serve->config_file ? serve->config_file : "");
     settings_append_warnings(serve->settings, &summary);
     fwrite(summary.data, 1, summary.size, stdout);
+    buffer_reset(&summary);
+    bool is_sound = gateway_access_append_summary(serve->settings, &summary);
+    if (is_sound)
+        printf("\nWho may do what:\n%.*s", (int)summary.size, summary.data);
+    else
+        fprintf(stderr, "sluice: %.*s", (int)summary.size, summary.data);
     buffer_free(&summary);
+    if (!is_sound)
+        return EXIT_CODE_USAGE;
     return fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILED;
 }
 

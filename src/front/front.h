@@ -19,6 +19,8 @@
 #include "metrics/metrics.h"
 #include "redis/commands.h"
 
+struct access;
+struct audit;
 struct front;
 struct quota;
 
@@ -55,6 +57,8 @@ struct front_services {
     struct commands *commands;
     struct groups *groups;
     struct stream_watch *watch; /* NULL: no stream is configured */
+    struct access *access;
+    struct audit *audit;
     struct quota *quota;        /* of the whole process */
     struct metrics *metrics;
     struct log *log;

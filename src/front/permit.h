@@ -17,6 +17,15 @@ struct exchange;
 
 typedef void permit_granted(struct exchange *exchange);
 
+/* A question that is being asked. */
+struct permit {
+    struct access_check *check; /* NULL: nothing is waited for */
+    enum access_action action;
+    permit_granted *granted;
+    void *operand; /* of whoever asked; his again when it is granted */
+    void (*drop)(void *operand);
+};
+
 /* Asks for what the route and the query name, and runs the endpoint if that is granted. */
 void permit_route(struct exchange *exchange, permit_granted *endpoint);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "access/audit.h"
 #include "base/clock.h"
 #include "gateway/gateway_state.h"
 #include "gateway/quota_limits.h"
@@ -16,6 +17,7 @@
 #define READ_BYTES_PER_TURN (1u << 20)
 #define DESCRIPTOR_RESERVE 64 /* Redis, log, epoll, DNS, origin */
 #define SWEEP_INTERVAL_S 1
+#define AUDIT_LINES_PER_SECOND_MAX 20
 #define TRIM_AFTER_CONNECTS 256
 #define DRAIN_CHECK_MS 20
 
@@ -124,6 +126,7 @@ static void on_sweep(evutil_socket_t descriptor, short events, void *context)
     (void)events;
     struct gateway *gateway = context;
     snapshot_cache_sweep(gateway->cache, clock_now_ms());
+    audit_sweep(gateway->audit);
     give_memory_back(gateway);
 }
 
@@ -213,6 +216,14 @@ static bool build_watch(struct gateway *gateway)
     return stream_watch_start(gateway->watch);
 }
 
+static bool build_access(struct gateway *gateway, char **ret_problem)
+{
+    gateway->audit = audit_create(AUDIT_LINES_PER_SECOND_MAX, gateway->metrics, gateway->log);
+    gateway->access =
+        gateway_access_create(gateway->base, gateway->settings, gateway->metrics, gateway->log, ret_problem);
+    return gateway->audit && gateway->access;
+}
+
 static bool build_front(struct gateway *gateway, char **ret_problem)
 {
     struct front_options options = front_options_of(gateway);
@@ -223,6 +234,8 @@ static bool build_front(struct gateway *gateway, char **ret_problem)
         .commands = gateway->commands,
         .groups = gateway->groups,
         .watch = gateway->watch,
+        .access = gateway_access_get(gateway->access),
+        .audit = gateway->audit,
         .quota = gateway->quota,
         .metrics = gateway->metrics,
         .log = gateway->log,
@@ -261,7 +274,7 @@ struct gateway *gateway_create(struct event_base *base, const struct settings *s
     if (!gateway->quota || !gateway->metrics || !gateway->dns || !build_snapshots_and_hub(gateway) ||
         !build_redis(gateway) || !gateway_build_groups(gateway) || !build_origin(gateway) ||
         !build_sweep(gateway) || !build_watch(gateway) || !gateway_build_sinks(gateway, ret_problem) ||
-        !build_front(gateway, ret_problem))
+        !build_access(gateway, ret_problem) || !build_front(gateway, ret_problem))
         goto failed;
     feed_start(gateway->feed);
     commands_start(gateway->commands);
@@ -287,6 +300,7 @@ void gateway_destroy(struct gateway *gateway)
     struct http_client *origin = gateway->origin;
     gateway->origin = NULL;
     http_client_destroy(origin);
+    gateway_access_stop(gateway->access);
     front_destroy(gateway->front);
     if (gateway->watch)
         stream_watch_stop(gateway->watch);
@@ -302,10 +316,12 @@ void gateway_destroy(struct gateway *gateway)
     struct tail *tail = gateway->tail;
     gateway->tail = NULL;
     tail_destroy(tail);
+    gateway_access_destroy(gateway->access);
     hub_destroy(gateway->hub);
     gateway_sinks_destroy(gateway);
     groups_destroy(gateway->groups);
     quota_destroy(gateway->quota);
+    audit_destroy(gateway->audit);
     snapshot_cache_destroy(gateway->cache);
     if (gateway->drain_timer)
         event_free(gateway->drain_timer);
@@ -329,6 +345,7 @@ void gateway_apply_settings(struct gateway *gateway)
     quota_set_limits(gateway->quota, &limits);
     hub_set_options(gateway->hub, &hub_options);
     front_set_options(gateway->front, &front_options);
+    gateway_access_apply(gateway->access, gateway->settings, gateway->hub);
     log_set_level(gateway->log, gateway->settings->log_level);
 }
 

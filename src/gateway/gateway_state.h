@@ -8,6 +8,7 @@
 #include "consumers/stream_watch.h"
 #include "front/front.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_access.h"
 #include "gateway/settings.h"
 #include "hub/hub.h"
 #include "hub/snapshot_cache.h"
@@ -40,6 +41,8 @@ struct gateway {
     struct groups *groups;
     struct gateway_sinks *sinks; /* NULL: none are configured */
     struct quota *quota;
+    struct gateway_access *access;
+    struct audit *audit;
     struct front *front;
     struct event *sweep_timer;
     uint64_t swept_connects;   /* streams opened so far, when last swept … */

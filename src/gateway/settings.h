@@ -27,6 +27,15 @@ struct settings {
     uint64_t redis_reply_bytes_max;
     uint64_t redis_pending_max; /* commands that wait */
     char *access;               /* "" or "open" */
+    char *jwt_secret;           /* this and the next: "" where not set */
+    char *jwt_key_file;
+    char *jwt_jwks_url;
+    uint64_t jwks_refresh_ms;
+    char *jwt_audience;
+    char *jwt_issuer;
+    uint64_t jwt_leeway_ms;
+    char *jwt_cookie;
+    char *keys_file;
     char *cors_origins;         /* list, comma-separated: origins, patterns of them, or * */
     bool cors_credentials;
     char *admin_listen; /* empty: `listen` serves administrators, too */
@@ -101,6 +110,9 @@ struct settings_problems {
 struct settings *settings_load(const char *file, char *const *environment, int argument_count,
                                char *const *arguments, struct settings_problems *problems);
 void settings_destroy(struct settings *settings);
+
+/* Everybody may do everything: it is said, or on loopback nothing else is. */
+bool settings_access_is_open(const struct settings *settings);
 
 /* What would run: each setting with its value and where it came from, secrets as ***. For --check. */
 void settings_append_summary(const struct settings *settings, struct buffer *out);

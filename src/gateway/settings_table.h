@@ -129,6 +129,8 @@ bool settings_check_cors_origins(const char *text, struct buffer *why);
 bool settings_check_networks(const char *text, struct buffer *why);
 bool settings_check_header_name(const char *text, struct buffer *why);
 bool settings_check_access(const char *text, struct buffer *why);
+bool settings_check_url(const char *text, struct buffer *why);
+bool settings_check_cookie_name(const char *text, struct buffer *why);
 bool settings_check_names(const char *text, struct buffer *why);
 
 /* Of sinks (settings_sinks.c). */
@@ -139,6 +141,11 @@ bool settings_check_sink_headers(const char *text, struct buffer *why);
 bool settings_check_sink_secret(const char *text, struct buffer *why);
 bool settings_check_sink_secret_file(const char *text, struct buffer *why);
 bool settings_check_sink(const void *record, struct buffer *why);
+
+/* Of who may do what, together (settings_check_access.c). */
+void settings_check_access_together(const struct settings *settings, bool is_reachable,
+                                    const char *reachable_name, const char *reachable_address,
+                                    struct settings_problems *problems);
 
 /* Checks between settings. */
 void settings_check_together(const struct settings *settings, struct settings_problems *problems);
