@@ -59,7 +59,7 @@ async function callsOf(groups) {
   return calls;
 }
 
-fault('the system calls that the unit allows', { expected: 'it makes no others', needs: ['systemd-analyze'] }, async (t, report) => {
+fault('the system calls that the unit allows', { expected: 'it makes no others', needs: ['systemd-analyze', 'strace'] }, async (t, report) => {
   report.leavesNothing();
   const unit = readFileSync(join(ROOT, 'deploy/sluice.service'), 'utf8');
   const filters = [...unit.matchAll(/^SystemCallFilter=(~?)(.*)$/gm)];
@@ -127,7 +127,6 @@ fault('secrets in the settings and in requests', { expected: 'never in logs, met
   const flags = ['--config', config, '--log-level', 'debug'];
   const gateway = await startGateway({ environment, flags });
   t.after(() => gateway.stop().finally(() => redis.stop()));
-  await report.watch({ gateway, publish: (...message) => redis.publish(...message) });
   const answers = [];
   const ask = async (method, path, options) => answers.push(JSON.stringify(await gateway.request(method, path, options)));
   const credentials = { authorization: `Bearer ${SECRETS.token}`, cookie: `session=${SECRETS.cookie}` };
@@ -140,6 +139,7 @@ fault('secrets in the settings and in requests', { expected: 'never in logs, met
   const publishAgain = () => gateway.publish({ stream: 's', payload: { a: 1 } });
   await until('the webhook is called', async () => receiver.requests.length > 0 || ((await publishAgain()) && false), 15000);
   assert.equal(receiver.requests[0].headers.authorization, `Bearer ${SECRETS.header}`);
+  await report.watch({ gateway, publish: (...message) => redis.publish(...message) });
   // And when things go wrong: a wrong password, a receiver and a Redis that are not there.
   await redis.command('ACL', 'SETUSER', SECRETS.user, 'resetpass', '>another');
   await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes').catch(() => {});

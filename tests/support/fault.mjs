@@ -41,6 +41,7 @@ const NEEDS = {
   root: () => (process.geteuid() === 0 ? undefined : 'needs root'),
   allocator: () => NO_ALLOCATIONS,
   bwrap: () => missing('bwrap', 'bubblewrap'),
+  strace: () => missing('strace', 'strace'),
   'systemd-analyze': () => missing('systemd-analyze', 'systemd'),
   faketime: () => (FAKETIME && !process.env.ASAN_OPTIONS ? undefined : 'needs libfaketime, without a sanitizer'),
 };
