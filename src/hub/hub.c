@@ -116,6 +116,7 @@ void hub_destroy(struct hub *hub)
         map_destroy(hub->topics[kind]);
     }
     history_destroy(hub->history);
+    hub_forget_revocations(hub);
     chunk_release(hub->ids);
     message_release(hub->publish);
     heartbeat_free(&hub->heartbeat);
@@ -325,6 +326,8 @@ bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor)
         hub_let_go(hub, subscriber);
     else if (subscriber->expired)
         hub_dismiss_expired(hub, subscriber, HUB_EXPIRED_REASON);
+    else if (subscriber->lease && hub_is_revoked(hub, subscriber->lease))
+        hub_dismiss_expired(hub, subscriber, HUB_REVOKED_REASON);
     else if (subscriber->refused || hub->draining)
         hub_dismiss(hub, subscriber, subscriber->refused ? "subscription refused" : NULL);
     else if (subscriber->is_private)

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 struct lease *lease_create(const struct lease_terms *terms)
 {
     if (terms->subject_length > UINT16_MAX || terms->stream_length > UINT16_MAX)
@@ -11,6 +13,7 @@ struct lease *lease_create(const struct lease_terms *terms)
     if (!lease)
         return NULL;
     *lease = (struct lease){ .expires_ms = terms->expires_ms,
+                             .known_ms = terms->known_ms ? terms->known_ms : clock_now_ms(),
                              .credential = terms->credential,
                              .subject_length = (uint16_t)terms->subject_length,
                              .stream_length = (uint16_t)terms->stream_length };

@@ -15,6 +15,7 @@ struct lease {
     struct list node; /* among those that end at about the same time (hub_lease.c); not linked: never */
     struct subscriber *subscriber;
     uint64_t expires_ms; /* clock_now_ms(); 0: never */
+    uint64_t known_ms;   /* clock_now_ms() when it was asked who it is */
     uint64_t credential; /* of the key it was opened with; 0: none that could be taken back */
     uint16_t subject_length;
     uint16_t stream_length;
@@ -23,6 +24,7 @@ struct lease {
 
 struct lease_terms {
     uint64_t expires_ms;
+    uint64_t known_ms; /* 0: now */
     uint64_t credential;
     const char *subject; /* may be NULL with 0 */
     size_t subject_length;
