@@ -56,6 +56,11 @@ static const char *kind_name(enum access_topic_kind kind)
     return kind == ACCESS_STREAM ? "stream" : kind == ACCESS_GLOB ? "pattern" : "channel";
 }
 
+static void name_topic(struct access_decision *decision, const struct access_topic *topic)
+{
+    snprintf(decision->topic, sizeof(decision->topic), "%.*s", (int)topic->name.length, topic->name.bytes);
+}
+
 static void deny(struct access_decision *decision, enum access_action action,
                  const struct access_topic *topic)
 {
@@ -67,6 +72,7 @@ static void deny(struct access_decision *decision, enum access_action action,
                  "This is for administrators: \"admin\": true in the claim \"sluice\", or of a key.");
         return;
     }
+    name_topic(decision, topic);
     int length = topic->name.length < NAME_BYTES_SHOWN ? (int)topic->name.length : NAME_BYTES_SHOWN;
     snprintf(decision->detail, sizeof(decision->detail), "%s is not granted for the %s %.*s.%s",
              action == ACCESS_SUBSCRIBE ? "Subscribing"
@@ -297,6 +303,8 @@ void access_refuse(struct access_check *check, enum access_verdict verdict, enum
                    const char *detail)
 {
     refuse(&check->decision, verdict, reason, detail);
+    if (check->question.topic_count > 0)
+        name_topic(&check->decision, &check->question.topics[0]);
     finish(check);
 }
 

@@ -23,6 +23,7 @@ struct access;
 struct audit;
 struct front;
 struct quota;
+struct tickets;
 
 struct front_options {
     const char *listen;
@@ -59,6 +60,7 @@ struct front_services {
     struct stream_watch *watch; /* NULL: no stream is configured */
     struct access *access;
     struct audit *audit;
+    struct tickets *tickets;
     struct quota *quota;        /* of the whole process */
     struct metrics *metrics;
     struct log *log;

@@ -1,5 +1,6 @@
 #include "front/permit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "access/audit.h"
@@ -75,7 +76,9 @@ static void tell_audit(const struct exchange *exchange, enum access_action actio
     struct text subject = decision->grant ? grant_subject(decision->grant) : (struct text){ 0 };
     const struct audit_entry entry = {
         .subject = audit_of(subject),
-        .topic = topic ? audit_of(topic->name) : (struct audit_text){ 0 },
+        .topic =
+            topic ? audit_of(topic->name)
+                  : (struct audit_text){ *decision->topic ? decision->topic : NULL, strlen(decision->topic) },
         .path = audit_of(request->path),
         .peer = { .bytes = peer_text, .length = peer_text ? strlen(peer_text) : 0 },
         .action = access_action_name(action),
@@ -83,6 +86,24 @@ static void tell_audit(const struct exchange *exchange, enum access_action actio
         .detail = decision->detail,
     };
     audit_refusal(exchange->front->services.audit, decision->reason, &entry);
+}
+
+void permit_tell_act(const struct exchange *exchange, const char *act, struct text whose, uint64_t count)
+{
+    char peer[IP_ADDRESS_TEXT_MAX], detail[GRANT_SUBJECT_MAX + 1];
+    const char *peer_text = ip_address_format(&exchange->client.address, peer);
+    const struct request *request = &exchange->request;
+    struct text subject = exchange->grant ? grant_subject(exchange->grant) : (struct text){ 0 };
+    snprintf(detail, sizeof(detail), "%.*s", (int)whose.length, whose.bytes);
+    const struct audit_entry entry = {
+        .subject = audit_of(subject),
+        .path = audit_of(request->path),
+        .peer = { .bytes = peer_text, .length = peer_text ? strlen(peer_text) : 0 },
+        .action = act,
+        .method = request_method_name(request->method),
+        .detail = detail,
+    };
+    audit_act(exchange->front->services.audit, &entry, count);
 }
 
 static void refuse(struct exchange *exchange, enum access_action action, struct access_decision *decision,
@@ -234,6 +255,13 @@ static void ask_for_administration(struct exchange *exchange, permit_granted *en
     permit_ask(exchange, &question, endpoint, NULL, NULL);
 }
 
+/* Whoever is known may have a ticket: for what, is said by his grant. */
+static void ask_who(struct exchange *exchange, permit_granted *endpoint)
+{
+    const struct access_question question = { .action = ACCESS_SUBSCRIBE };
+    permit_ask(exchange, &question, endpoint, NULL, NULL);
+}
+
 /* What is published stands in the body. Whoever brings nothing to be known by need not have it read. */
 static void ask_for_publishing(struct exchange *exchange, permit_granted *endpoint)
 {
@@ -274,10 +302,14 @@ void permit_route(struct exchange *exchange, permit_granted *endpoint)
     case ENDPOINT_GROUP_NACK:
         ask_for_one(exchange, ACCESS_CONSUME, ACCESS_STREAM, exchange->route.name, endpoint);
         break;
+    case ENDPOINT_TICKETS:
+        ask_who(exchange, endpoint);
+        break;
     case ENDPOINT_METRICS:
     case ENDPOINT_PAGE:
     case ENDPOINT_STREAMS:
     case ENDPOINT_STREAM:
+    case ENDPOINT_SUBSCRIBERS:
     case ENDPOINTS:
         ask_for_administration(exchange, endpoint);
         break;

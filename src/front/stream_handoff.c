@@ -109,6 +109,7 @@ static bool lease_stream(struct exchange *exchange, struct subscriber *subscribe
     struct text subject = grant_subject(exchange->grant);
     const struct lease_terms terms = {
         .expires_ms = expires_ms_of(exchange->grant),
+        .known_ms = exchange->head_complete_ns / CLOCK_NS_PER_MS,
         .credential = grant_credential(exchange->grant),
         .subject = subject.bytes,
         .subject_length = subject.length,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "gateway/control.h"
 #include "gateway/gateway_state.h"
 
 static void update_redis_up(struct gateway *gateway)
@@ -36,6 +37,7 @@ static void on_feed_up(void *context, int64_t client_id)
     snapshot_cache_feed_up(gateway->cache);
     hub_feed_up(gateway->hub);
     gateway_sinks_feed_up(gateway);
+    control_feed_up(gateway->control);
 }
 
 static void on_feed_down(void *context, const char *reason)
@@ -52,6 +54,10 @@ static void on_feed_down(void *context, const char *reason)
 static void on_feed_confirmed(void *context, enum feed_kind kind, const char *name, size_t length)
 {
     struct gateway *gateway = context;
+    if (kind == FEED_CHANNEL && control_is_own_channel(name, length)) {
+        control_confirmed(gateway->control);
+        return;
+    }
     hub_confirmed(gateway->hub, topic_kind_of(kind), name, length);
 }
 
@@ -59,6 +65,10 @@ static void on_feed_refused(void *context, enum feed_kind kind, const char *name
                             const char *problem)
 {
     struct gateway *gateway = context;
+    if (kind == FEED_CHANNEL && control_is_own_channel(name, length)) {
+        control_refused(gateway->control, problem);
+        return;
+    }
     hub_refused(gateway->hub, topic_kind_of(kind), name, length, problem);
     gateway_sinks_refused(gateway, kind, name, length, problem);
 }
@@ -68,6 +78,10 @@ static void on_feed_message(void *context, enum feed_kind kind, const char *topi
                             size_t payload_length)
 {
     struct gateway *gateway = context;
+    if (kind == FEED_CHANNEL && control_is_own_channel(topic, topic_length)) {
+        control_message(gateway->control, payload, payload_length);
+        return;
+    }
     hub_message(gateway->hub, topic_kind_of(kind), topic, topic_length, channel, channel_length, payload,
                 payload_length);
     gateway_sinks_message(gateway, kind, topic, topic_length, payload, payload_length);
@@ -120,6 +134,7 @@ static void on_commands_up(void *context)
     if (feed_is_up(gateway->feed))
         snapshot_cache_feed_up(gateway->cache);
     gateway_sinks_commands_up(gateway);
+    control_commands_up(gateway->control);
 }
 
 static void on_commands_down(void *context, const char *reason)

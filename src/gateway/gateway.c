@@ -8,6 +8,7 @@
 
 #include "access/audit.h"
 #include "base/clock.h"
+#include "gateway/control.h"
 #include "gateway/gateway_state.h"
 #include "gateway/quota_limits.h"
 
@@ -17,7 +18,6 @@
 #define READ_BYTES_PER_TURN (1u << 20)
 #define DESCRIPTOR_RESERVE 64 /* Redis, log, epoll, DNS, origin */
 #define SWEEP_INTERVAL_S 1
-#define AUDIT_LINES_PER_SECOND_MAX 20
 #define TRIM_AFTER_CONNECTS 256
 #define DRAIN_CHECK_MS 20
 
@@ -218,10 +218,11 @@ static bool build_watch(struct gateway *gateway)
 
 static bool build_access(struct gateway *gateway, char **ret_problem)
 {
-    gateway->audit = audit_create(AUDIT_LINES_PER_SECOND_MAX, gateway->metrics, gateway->log);
-    gateway->access =
-        gateway_access_create(gateway->base, gateway->settings, gateway->metrics, gateway->log, ret_problem);
-    return gateway->audit && gateway->access;
+    gateway->audit = audit_create(gateway->settings->audit_lines_per_second, gateway->metrics, gateway->log);
+    gateway->access = gateway_access_create(gateway->base, gateway->settings, &gateway->commands,
+                                            gateway->metrics, gateway->log, ret_problem);
+    gateway->control = control_create(gateway);
+    return gateway->audit && gateway->access && gateway->control;
 }
 
 static bool build_front(struct gateway *gateway, char **ret_problem)
@@ -236,6 +237,7 @@ static bool build_front(struct gateway *gateway, char **ret_problem)
         .watch = gateway->watch,
         .access = gateway_access_get(gateway->access),
         .audit = gateway->audit,
+        .tickets = gateway_access_tickets(gateway->access),
         .quota = gateway->quota,
         .metrics = gateway->metrics,
         .log = gateway->log,
@@ -317,6 +319,7 @@ void gateway_destroy(struct gateway *gateway)
     gateway->tail = NULL;
     tail_destroy(tail);
     gateway_access_destroy(gateway->access);
+    control_destroy(gateway->control);
     hub_destroy(gateway->hub);
     gateway_sinks_destroy(gateway);
     groups_destroy(gateway->groups);

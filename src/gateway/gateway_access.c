@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/access_sources.h"
 #include "hub/lease.h"
 #include "outgoing/http_client.h"
 
@@ -14,6 +15,7 @@
 struct gateway_access {
     struct log *log;
     struct http_client *http; /* NULL: nothing is fetched */
+    struct access_sources *sources;
     struct access *access;
 };
 
@@ -65,7 +67,8 @@ static bool fetch(void *context, const char *url, access_fetched *done, void *do
 /* --- life --- */
 
 struct gateway_access *gateway_access_create(struct event_base *base, const struct settings *settings,
-                                             struct metrics *metrics, struct log *log, char **ret_problem)
+                                             struct commands *const *commands, struct metrics *metrics,
+                                             struct log *log, char **ret_problem)
 {
     const struct http_client_options http_options = { .transfers_max = JWKS_TRANSFERS_MAX,
                                                       .timeout_ms = JWKS_TIMEOUT_MS,
@@ -77,10 +80,13 @@ struct gateway_access *gateway_access_create(struct event_base *base, const stru
     if (!access)
         return NULL;
     access->log = log;
-    const struct access_bindings bindings = { .fetch = fetch, .fetch_context = access };
+    access->sources = access_sources_create(base, settings, commands, metrics, log);
+    struct access_bindings bindings = { .fetch = fetch, .fetch_context = access };
     if (*settings->jwt_jwks_url)
         access->http = http_client_create(base, &http_options, log);
-    if (access->http || !*settings->jwt_jwks_url)
+    if (access->sources)
+        access_sources_bind(access->sources, &bindings);
+    if (access->sources && (access->http || !*settings->jwt_jwks_url))
         access->access = access_create(base, &options, &bindings, metrics, log, ret_problem);
     if (access->access)
         return access;
@@ -94,6 +100,8 @@ void gateway_access_stop(struct gateway_access *access)
     if (access)
         access->http = NULL;
     http_client_destroy(http);
+    if (access && access->sources)
+        access_sources_stop(access->sources);
 }
 
 void gateway_access_destroy(struct gateway_access *access)
@@ -102,12 +110,23 @@ void gateway_access_destroy(struct gateway_access *access)
         return;
     gateway_access_stop(access);
     access_destroy(access->access);
+    access_sources_destroy(access->sources);
     free(access);
 }
 
 struct access *gateway_access_get(struct gateway_access *access)
 {
     return access->access;
+}
+
+struct tickets *gateway_access_tickets(struct gateway_access *access)
+{
+    return access_sources_tickets(access->sources);
+}
+
+void gateway_access_forget(struct gateway_access *access, struct text subject)
+{
+    access_sources_forget(access->sources, subject);
 }
 
 /* --- reload --- */
@@ -138,6 +157,7 @@ void gateway_access_apply(struct gateway_access *access, const struct settings *
                   LOG_TEXT("problem", problem ? problem : "out of memory"));
     }
     free(problem);
+    access_sources_apply(access->sources, settings);
 }
 
 bool gateway_access_append_summary(const struct settings *settings, struct buffer *out)

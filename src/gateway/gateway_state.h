@@ -22,6 +22,8 @@
 /* Where a batch's snapshot is kept in Redis: batch:progress:<id>. */
 #define SNAPSHOT_KEY_PREFIX "batch:progress:"
 
+struct control;
+
 struct gateway {
     struct event_base *base;
     const struct settings *settings;
@@ -43,6 +45,7 @@ struct gateway {
     struct quota *quota;
     struct gateway_access *access;
     struct audit *audit;
+    struct control *control;
     struct front *front;
     struct event *sweep_timer;
     uint64_t swept_connects;   /* streams opened so far, when last swept … */

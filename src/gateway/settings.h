@@ -36,6 +36,15 @@ struct settings {
     uint64_t jwt_leeway_ms;
     char *jwt_cookie;
     char *keys_file;
+    uint64_t ticket_ttl_ms;
+    char *access_authorize_url; /* asked whether a caller may; empty: nobody */
+    uint64_t access_authorize_timeout_ms;
+    uint64_t access_authorize_ttl_ms;
+    uint64_t access_authorize_refusal_ttl_ms;
+    uint64_t access_authorize_hold_ms;
+    uint64_t access_authorize_concurrency_max;
+    uint64_t access_authorize_entries_max;
+    uint64_t audit_lines_per_second;
     char *cors_origins;         /* list, comma-separated: origins, patterns of them, or * */
     bool cors_credentials;
     char *admin_listen; /* empty: `listen` serves administrators, too */

@@ -38,7 +38,7 @@ bool settings_check_cookie_name(const char *text, struct buffer *why)
 static bool is_configured(const struct settings *settings)
 {
     return *settings->jwt_secret || *settings->jwt_key_file || *settings->jwt_jwks_url ||
-           *settings->keys_file;
+           *settings->keys_file || *settings->access_authorize_url;
 }
 
 bool settings_access_is_open(const struct settings *settings)
@@ -59,13 +59,13 @@ void settings_check_access_together(const struct settings *settings, bool is_rea
     bool is_said = strcmp(settings->access, "open") == 0;
     size_t secret_bytes = strlen(settings->jwt_secret);
     if (is_reachable && !is_said && !is_configured(settings))
-        settings_problem(
-            problems, origin_of(settings, reachable_name),
-            "%s is %s, which the network can reach, and access says nothing; set jwt_secret "
-            "(SLUICE_JWT_SECRET, or SLUICE_JWT_SECRET_FILE), jwt_key_file, jwt_jwks_url or "
-            "keys_file to say who may do what, access: open to let everybody on the network read "
-            "and publish, or listen on 127.0.0.1",
-            reachable_name, reachable_address);
+        settings_problem(problems, origin_of(settings, reachable_name),
+                         "%s is %s, which the network can reach, and access says nothing; set jwt_secret "
+                         "(SLUICE_JWT_SECRET, or SLUICE_JWT_SECRET_FILE), jwt_key_file, jwt_jwks_url, "
+                         "access_authorize_url or keys_file to say who may do what, access: open to let "
+                         "everybody on the network read "
+                         "and publish, or listen on 127.0.0.1",
+                         reachable_name, reachable_address);
     if (is_said && is_configured(settings))
         settings_problem(
             problems, origin_of(settings, "access"),

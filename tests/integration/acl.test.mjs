@@ -72,7 +72,7 @@ describe('the user of deploy/redis/users.acl', () => {
     await client.command('AUTH', 'sluice', 'changed');
     for (const command of [
       ['KEYS', '*'], ['SCAN', '0'], ['FLUSHALL'], ['CONFIG', 'GET', '*'], ['ACL', 'LIST'], ['CLIENT', 'LIST'], ['CLIENT', 'KILL', 'ID', '1'],
-      ['SHUTDOWN', 'NOSAVE'], ['MONITOR'], ['INFO'], ['HGETALL', 'events:sale'], ['RENAME', 'events:a', 'events:b'],
+      ['SHUTDOWN', 'NOSAVE'], ['MONITOR'], ['INFO'], ['HKEYS', 'events:sale'], ['RENAME', 'events:a', 'events:b'],
       ['GET', 'session:of-somebody'], ['SET', 'other', '1'], ['XADD', 'orders', '*', 'a', '1'], ['PUBLISH', 'private', '1'],
       ['SUBSCRIBE', 'private'], ['PSUBSCRIBE', '*'], ['EVAL', "return redis.call('GET', 'session:of-somebody')", '0'], ['SCRIPT', 'FLUSH'],
     ]) await assert.rejects(client.command(...command), /NOPERM|ACL failure|No permissions|can't run|can't access/i, command.join(' '));
