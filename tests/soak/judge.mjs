@@ -13,6 +13,7 @@ const EXPECTED_LINES = [
   /redis (is )?(away|gone|lost|unavailable|not reachable)/i,
   /cannot (connect|reach)/i,
   /connection (refused|reset|closed)/i,
+  /the group had vanished and was made again/,
 ];
 
 /** The line through samples of [seconds, bytes] by least squares: {slope (bytes a second), growth (over all of them)}. */

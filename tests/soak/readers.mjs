@@ -23,11 +23,18 @@ class Checker {
   constructor(tally) {
     this.tally = tally;
     this.topics = new Map(); // topic: {last, isTold}
+    this.recent = []; // for the sentence when something is wrong
+  }
+
+  note(word) {
+    this.recent.push(word);
+    if (this.recent.length > 12) this.recent.shift();
   }
 
   gap(data) {
     const { reason } = JSON.parse(data);
     this.tally.gaps[reason] = (this.tally.gaps[reason] ?? 0) + 1;
+    this.note(`gap ${reason}`);
     for (const state of this.topics.values()) state.isTold = true;
   }
 
@@ -35,6 +42,7 @@ class Checker {
     const state = this.topics.get(topic) ?? { last: -1, isTold: true };
     this.topics.set(topic, state);
     this.tally.events++;
+    this.note(this.topics.size > 1 ? `${topic} ${n}` : n);
     // A viewer of a batch is shown the newest state again after a gap, and when it joins.
     const isSnapshot = topic.startsWith('batch:') && state.isTold;
     if (n === state.last && !isSnapshot) this.#wrong(`${who}, ${topic}: ${n} twice`);
@@ -46,7 +54,8 @@ class Checker {
 
   #wrong(sentence) {
     this.tally.wrong++;
-    if (this.tally.sentences.length < 20) this.tally.sentences.push(`${new Date().toISOString()} ${sentence}`);
+    if (this.tally.sentences.length >= 20) return;
+    this.tally.sentences.push(`${new Date().toISOString()} ${sentence} (${this.recent.join(', ')})`);
   }
 }
 
@@ -97,10 +106,13 @@ export class Reader {
     if (response.statusCode === 204) this.isOver = true;
     if (response.statusCode !== 200) return void response.resume();
     this.isOpen = true;
+    this.checker.note('connected');
+    const { request } = this;
     const parser = new SseParser();
     parser.lastEventId = this.lastEventId;
     response.on('data', (bytes) => {
-      if (!this.isRunning) return;
+      // What a slow reader had not taken from a connection that is over was never read.
+      if (!this.isRunning || this.request !== request) return;
       for (const event of parser.push(bytes)) this.#take(event);
       if (this.isSlow) this.#rest(response);
     });

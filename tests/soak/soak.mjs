@@ -123,11 +123,18 @@ function startBatch() {
   batches.push({ writer, viewers, isEnding: false });
 }
 
-/** A batch that is over: each of its viewers is told, and goes. */
+/** A batch that is over: each of its viewers is told, and goes. When Redis forgets, it is told again. */
 async function endBatch(batch) {
   batch.isEnding = true;
+  let toldAt = restarts;
   await batch.writer.complete();
-  const isOver = () => batch.viewers.every((viewer) => viewer.isOver);
+  const isOver = async () => {
+    if (toldAt !== restarts) {
+      toldAt = restarts;
+      await batch.writer.complete();
+    }
+    return batch.viewers.every((viewer) => viewer.isOver);
+  };
   try {
     await until(`all viewers of ${batch.writer.id} are told that it is complete`, isOver, 30000);
   } catch (problem) {
@@ -235,7 +242,13 @@ function goOn() {
 
 const end = started + minutes * 60000;
 const every = (milliseconds) => ({ milliseconds, next: Date.now() + milliseconds });
-const clocks = { sample: every(SAMPLE_MS), restart: every(97000), cut: every(41000), check: every(180000), say: every(60000) };
+const clocks = {
+  sample: every(SAMPLE_MS),
+  restart: every(Number(process.env.SOAK_RESTART_MS ?? 97000)),
+  cut: every(Number(process.env.SOAK_CUT_MS ?? 41000)),
+  check: every(180000),
+  say: every(60000),
+};
 const isDue = (clock) => Date.now() >= clock.next && (clock.next = Date.now() + clock.milliseconds) > 0;
 
 say(`gateway ${gateway.pid} on ${gateway.origin}, ${minutes} minutes`);
