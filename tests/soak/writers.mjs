@@ -10,7 +10,7 @@ class Writer {
     this.n = 0;
     this.prev = -1; // the last number that Redis surely took
     this.wait = 1000 / perSecond;
-    this.running = this.#run();
+    this.running = Promise.resolve().then(() => this.#run()); // once the one that extends it is made, too
   }
 
   async #run() {
