@@ -1,13 +1,16 @@
 /* Which command? */
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "command/help.h"
+#include "command/key.h"
 #include "command/publish.h"
 #include "command/serve.h"
 #include "command/streams.h"
 #include "command/tail.h"
+#include "gateway/settings.h"
 
 extern char **environ;
 
@@ -25,13 +28,13 @@ static enum exit_code print_version(void)
 static enum exit_code unknown_command(const char *name)
 {
     fprintf(stderr,
-            "sluice: there is no command \"%s\"; there are serve, publish, tail and streams. sluice --help "
+            "sluice: there is no command \"%s\"; there are serve, publish, tail, streams and key. sluice --help "
             "explains them.\n",
             name);
     return EXIT_CODE_USAGE;
 }
 
-int main(int argument_count, char **arguments)
+static enum exit_code run(int argument_count, char **arguments)
 {
     const char *name = argument_count > 1 ? arguments[1] : "serve";
     bool is_flag = name[0] == '-';
@@ -48,7 +51,28 @@ int main(int argument_count, char **arguments)
         return command_publish(argument_count - 2, arguments + 2);
     if (strcmp(name, "tail") == 0)
         return command_tail(argument_count - 2, arguments + 2);
+    if (strcmp(name, "key") == 0)
+        return command_key(argument_count - 2, arguments + 2);
     if (strcmp(name, "streams") == 0)
         return command_streams(argument_count - 2, arguments + 2, environ);
     return unknown_command(name);
+}
+
+/* The commands work with copies; of the originals, which everybody on the machine can read, secrets are taken
+ * out. */
+int main(int argument_count, char **arguments)
+{
+    char **copies = calloc((size_t)argument_count + 1, sizeof(*copies));
+    bool copied = copies != NULL;
+    for (int i = 0; copied && i < argument_count; i++)
+        copied = (copies[i] = strdup(arguments[i])) != NULL;
+    enum exit_code exit_code = EXIT_CODE_FAILED;
+    if (copied) {
+        settings_mask_arguments(argument_count, arguments);
+        exit_code = run(argument_count, copies);
+    }
+    for (int i = 0; copies && i < argument_count; i++)
+        free(copies[i]);
+    free(copies);
+    return (int)exit_code;
 }

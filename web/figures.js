@@ -80,6 +80,14 @@ const TILES = [
     level: (_, rate) => (rate((answer) => total(answer.sse.slowClients)) > 0 ? 'warn' : null),
   },
   {
+    label: 'Refused',
+    help: 'Requests and streams without a credential, a grant, or an answer of those who decide; all of them are in the log',
+    value: ({ access }) => formatCount(total(access.refused)),
+    note: ({ access }) => (total(access.refused) > 0 ? mostFrequent(access.refused) : `${formatCount(access.ticketsTaken)} tickets taken`),
+    spark: (_, rate) => rate((answer) => total(answer.access.refused)),
+    level: (_, rate) => (rate((answer) => answer.access.refused.undecided) > 0 ? 'bad' : null),
+  },
+  {
     label: 'Process',
     help: 'Resident memory and open descriptors of the gateway; the line is its CPU time',
     value: ({ process }) => formatBytes(process.residentBytes),

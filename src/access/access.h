@@ -71,12 +71,14 @@ enum access_verdict {
 
 #define ACCESS_DETAIL_MAX 320
 #define ACCESS_CHALLENGE_MAX 128
+#define ACCESS_TOPIC_MAX 128
 
 struct access_decision {
     enum access_verdict verdict;
     enum refusal_reason reason; /* unless allowed; for figures and the audit log */
     struct grant *grant;        /* allowed: the caller's reference; NULL when access is open. Denied: whose it
                                    was, for the audit log, if it is known */
+    char topic[ACCESS_TOPIC_MAX]; /* what it is about, NUL-terminated, cut if need be; empty: no one topic */
     char detail[ACCESS_DETAIL_MAX];       /* a sentence for the problem; never a part of a credential */
     char challenge[ACCESS_CHALLENGE_MAX]; /* 401: the value of WWW-Authenticate (RFC 6750, section 3) */
 };

@@ -168,3 +168,22 @@ struct text grant_pattern(const struct grant *grant, enum access_action action, 
 {
     return grant->entries[grant->list_at[action] + index].given;
 }
+
+void grant_append_summary(const struct grant *grant, struct buffer *out)
+{
+    static const char *const verbs[ACCESS_LISTS] = { "subscribe to", "publish to", "consume" };
+    const char *before = " may ";
+    buffer_append(out, grant->subject.bytes, grant->subject.length);
+    for (int list = 0; list < ACCESS_LISTS; list++) {
+        for (size_t at = grant->list_at[list]; at < grant->list_at[list + 1]; at++) {
+            bool is_first = at == grant->list_at[list];
+            buffer_printf(out, "%s%s%s", is_first ? before : ", ", is_first ? verbs[list] : "",
+                          is_first ? " " : "");
+            buffer_append(out, grant->entries[at].given.bytes, grant->entries[at].given.length);
+            before = "; ";
+        }
+    }
+    if (grant->admin)
+        buffer_printf(out, "%sadministrate", before);
+    buffer_append_text(out, grant->admin || *before == ';' ? "\n" : " may nothing\n");
+}

@@ -76,3 +76,6 @@ bool grant_is_admin(const struct grant *grant);
 /* Patterns of a list as they were given; `index` is below grant_pattern_count(). */
 size_t grant_pattern_count(const struct grant *grant, enum access_action action);
 struct text grant_pattern(const struct grant *grant, enum access_action action, size_t index);
+
+/* "u1 may subscribe to a, b; publish to c; administrate", a line: for --check. */
+void grant_append_summary(const struct grant *grant, struct buffer *out);

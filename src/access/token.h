@@ -26,7 +26,6 @@ enum token_verdict {
     TOKEN_REFUSED,
     TOKEN_EXPIRED,
     TOKEN_NO_KEY, /* may be good by a newer set of keys */
-    TOKEN_NO_MEMORY,
 };
 
 #define TOKEN_PROBLEM_MAX 200

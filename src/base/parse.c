@@ -177,3 +177,14 @@ bool parse_time_ms(const char *text, size_t length, uint64_t *ret_ms)
     *ret_ms = (uint64_t)seconds * 1000 + ms;
     return true;
 }
+
+int parse_hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    return -1;
+}

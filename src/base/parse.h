@@ -18,5 +18,8 @@ bool parse_size_bytes(const char *text, size_t length, uint64_t *ret_bytes);
  * Milliseconds since the Unix epoch. */
 bool parse_time_ms(const char *text, size_t length, uint64_t *ret_ms);
 
+/* The value of a hexadecimal digit of either case; -1 for anything else. */
+int parse_hex_digit(char digit);
+
 /* on/off, true/false, yes/no, 1/0. */
 bool parse_switch(const char *text, size_t length, bool *ret_on);

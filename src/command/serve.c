@@ -13,6 +13,7 @@
 #include "command/options.h"
 #include "gateway/event_loop.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_access.h"
 #include "gateway/settings.h"
 
 enum { SIGNAL_TERMINATE, SIGNAL_INTERRUPT, SIGNAL_RELOAD, SIGNALS };
@@ -93,20 +94,37 @@ static enum exit_code check(const struct serve *serve)
     settings_append_summary(serve->settings, &summary);
     printf("sluice %s would run with%s%s:\n\n", serve->version, serve->config_file ? " " : "",
            serve->config_file ? serve->config_file : "");
+    settings_append_warnings(serve->settings, &summary);
     fwrite(summary.data, 1, summary.size, stdout);
+    buffer_reset(&summary);
+    bool is_sound = gateway_access_append_summary(serve->settings, &summary);
+    if (is_sound)
+        printf("\nWho may do what:\n%.*s", (int)summary.size, summary.data);
+    else
+        fprintf(stderr, "sluice: %.*s", (int)summary.size, summary.data);
     buffer_free(&summary);
+    if (!is_sound)
+        return EXIT_CODE_USAGE;
     return fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILED;
 }
 
-static void log_problems(struct log *log, const struct settings_problems *problems)
+static void log_lines(struct log *log, enum log_level level, const char *message, const struct buffer *lines)
 {
-    const char *line = problems->text.data, *end = line ? line + problems->text.size : NULL;
+    const char *line = lines->data, *end = line ? line + lines->size : NULL;
     while (line < end) {
         const char *line_end = memchr(line, '\n', (size_t)(end - line));
         size_t length = (size_t)((line_end ? line_end : end) - line);
-        LOG_ERROR(log, "settings not reloaded", LOG_BYTES("problem", line, length));
+        LOG_EVENT(log, level, message, LOG_BYTES("problem", line, length));
         line += length + 1;
     }
+}
+
+static void log_warnings(struct log *log, const struct settings *settings)
+{
+    struct buffer warnings = { 0 };
+    settings_append_warnings(settings, &warnings);
+    log_lines(log, LOG_LEVEL_WARN, "a secret is no secret", &warnings);
+    buffer_free(&warnings);
 }
 
 static void reload(struct serve *serve)
@@ -124,11 +142,12 @@ static void reload(struct serve *serve)
         if (needs_restart.size)
             LOG_WARN(serve->log, "some settings have changed that need a restart",
                      LOG_BYTES("settings", needs_restart.data, needs_restart.size));
+        log_warnings(serve->log, fresh);
         buffer_free(&changed);
         buffer_free(&needs_restart);
         settings_destroy(fresh);
     } else {
-        log_problems(serve->log, &problems);
+        log_lines(serve->log, LOG_LEVEL_ERROR, "settings not reloaded", &problems.text);
     }
     buffer_free(&problems.text);
 }
@@ -199,6 +218,7 @@ static bool start(struct serve *serve, char **ret_problem)
     serve->base = event_loop_create();
     if (!serve->log || !serve->base || !watch_signals(serve))
         return false;
+    log_warnings(serve->log, serve->settings);
     serve->gateway = gateway_create(serve->base, serve->settings, serve->version, serve->log, ret_problem);
     if (!serve->gateway)
         return false;

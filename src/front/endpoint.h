@@ -16,6 +16,8 @@ void endpoint_readyz(struct exchange *exchange);
 void endpoint_page(struct exchange *exchange);
 void endpoint_streams(struct exchange *exchange);
 void endpoint_stream(struct exchange *exchange);
+void endpoint_tickets(struct exchange *exchange);
+void endpoint_subscribers(struct exchange *exchange);
 void endpoint_group_events(struct exchange *exchange);
 void endpoint_group_ack(struct exchange *exchange);
 void endpoint_group_nack(struct exchange *exchange);

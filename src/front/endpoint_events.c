@@ -5,6 +5,7 @@
 
 #include "front/endpoint.h"
 #include "front/front_state.h"
+#include "front/reserved.h"
 #include "front/stream_handoff.h"
 #include "front/stream_start.h"
 
@@ -39,6 +40,11 @@ static bool collect_topics(struct exchange *exchange, struct topic_name *topics,
         if (value.length == 0 || value.length > TOPIC_NAME_MAX) {
             exchange_answer_problem(exchange, 400, "The name of a %.*s has between 1 and %d bytes.",
                                     (int)name.length, name.bytes, TOPIC_NAME_MAX);
+            return false;
+        }
+        if (topic_is_reserved(value)) {
+            exchange_answer_problem(exchange, 422,
+                                    "Names that begin with sluice: or __redis__: are the gateway's own.");
             return false;
         }
         bool is_known = false;

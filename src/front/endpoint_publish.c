@@ -1,10 +1,14 @@
 /* POST /events/publish: one event, or an array of them. */
+#include <stdlib.h>
+
 #include "front/cors.h"
 #include "front/endpoint.h"
 #include "front/exchange.h"
 #include "front/front_state.h"
 #include "front/limits.h"
+#include "front/permit.h"
 #include "front/publish_job.h"
+#include "front/publish_topics.h"
 
 /* --- the answer
  * -------------------------------------------------------------------------------------------------- */
@@ -134,6 +138,64 @@ static uint64_t maxlen_of(const void *context, const char *stream, size_t length
     return stream_watch_maxlen(context, stream, length);
 }
 
+/* --- may he, and then --- */
+
+static void drop_body(void *operand)
+{
+    publish_body_clear(operand);
+    free(operand);
+}
+
+/* Takes over *body. */
+static void start_job(struct exchange *exchange, struct publish_body *body)
+{
+    const struct front_services *services = &exchange->front->services;
+    if (!limits_take_publish(exchange, body->count)) {
+        publish_body_clear(body);
+        return;
+    }
+    const struct publish_job_options job_options = { .base = services->base,
+                                                     .commands = services->commands,
+                                                     .metrics = services->metrics,
+                                                     .idempotency_window_ms =
+                                                         exchange->front->options.idempotency_window_ms };
+    struct publish_job *job = publish_job_start(&job_options, body, on_published, exchange);
+    if (job)
+        exchange_wait(exchange, job, cancel_publish);
+    else
+        exchange_answer_problem(exchange, 503, "Memory is short. Try again later.");
+}
+
+static void on_granted(struct exchange *exchange)
+{
+    struct publish_body *body = exchange->permit.operand;
+    start_job(exchange, body);
+    free(body);
+}
+
+/* All of an array must be granted, or nothing of it is published. Takes over *body. */
+static void ask_for_body(struct exchange *exchange, struct publish_body *body)
+{
+    if (access_is_open(exchange->front->services.access)) {
+        start_job(exchange, body);
+        return;
+    }
+    struct publish_body *kept = malloc(sizeof(*kept));
+    struct publish_topics topics = { 0 };
+    if (!kept || !publish_topics_collect(body, &topics)) {
+        free(kept);
+        publish_body_clear(body);
+        exchange_answer_problem(exchange, 503, "Memory is short. Try again later.");
+        return;
+    }
+    *kept = *body;
+    const struct access_question question = { .action = ACCESS_PUBLISH,
+                                              .topics = topics.topics,
+                                              .topic_count = topics.count };
+    permit_ask(exchange, &question, on_granted, kept, drop_body);
+    publish_topics_clear(&topics);
+}
+
 void endpoint_publish(struct exchange *exchange)
 {
     const struct front_options *options = &exchange->front->options;
@@ -156,18 +218,5 @@ void endpoint_publish(struct exchange *exchange)
         exchange_answer(exchange);
         return;
     }
-    if (!limits_take_publish(exchange, body.count)) {
-        publish_body_clear(&body);
-        return;
-    }
-    const struct publish_job_options job_options = { .base = services->base,
-                                                     .commands = services->commands,
-                                                     .metrics = services->metrics,
-                                                     .idempotency_window_ms =
-                                                         options->idempotency_window_ms };
-    struct publish_job *job = publish_job_start(&job_options, &body, on_published, exchange);
-    if (job)
-        exchange_wait(exchange, job, cancel_publish);
-    else
-        exchange_answer_problem(exchange, 503, "Memory is short. Try again later.");
+    ask_for_body(exchange, &body);
 }

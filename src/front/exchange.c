@@ -27,6 +27,8 @@ static endpoint_start *const endpoints[ENDPOINTS] = {
     [ENDPOINT_PAGE] = endpoint_page,
     [ENDPOINT_STREAMS] = endpoint_streams,
     [ENDPOINT_STREAM] = endpoint_stream,
+    [ENDPOINT_TICKETS] = endpoint_tickets,
+    [ENDPOINT_SUBSCRIBERS] = endpoint_subscribers,
     [ENDPOINT_GROUP_EVENTS] = endpoint_group_events,
     [ENDPOINT_GROUP_ACK] = endpoint_group_ack,
     [ENDPOINT_GROUP_NACK] = endpoint_group_nack,
@@ -65,10 +67,12 @@ void exchange_wait(struct exchange *exchange, void *operation, void (*cancel)(st
 {
     if (exchange->state == EXCHANGE_ANSWERED)
         return;
+    bool is_suspended = exchange->state == EXCHANGE_WAITING; /* one wait follows another */
     exchange->state = EXCHANGE_WAITING;
     exchange->operation = operation;
     exchange->cancel = cancel;
-    MHD_suspend_connection(exchange->mhd);
+    if (!is_suspended)
+        MHD_suspend_connection(exchange->mhd);
 }
 
 void exchange_call_off(struct exchange *exchange)
@@ -222,7 +226,7 @@ static void run(struct exchange *exchange)
     else if (exchange->body.failed)
         exchange_answer_problem(exchange, 503, "Memory is short. Try again later.");
     else
-        endpoints[exchange->route.endpoint](exchange);
+        permit_route(exchange, endpoints[exchange->route.endpoint]);
 }
 
 /* --- the library's callbacks
@@ -298,6 +302,7 @@ static void end(struct exchange *exchange)
     if (exchange->subscriber)
         hub_abandon(front->services.hub, exchange->subscriber);
     limits_drop_place(exchange);
+    grant_release(exchange->grant);
     if (list_linked(&exchange->node)) {
         list_remove(&exchange->node);
         front->exchange_count--;

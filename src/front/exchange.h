@@ -20,6 +20,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "front/client.h"
+#include "front/permit.h"
 #include "front/request.h"
 #include "front/response.h"
 #include "front/route.h"
@@ -49,6 +50,8 @@ struct exchange {
         client; /* whose request it is, as far as a trusted proxy knows better than its connection */
     struct request request;
     struct route route;
+    struct permit permit; /* while it is asked whether the caller may */
+    struct grant *grant;  /* the caller's, once he may; NULL while access is open */
     bool has_route;
     struct buffer body;
     struct response response;

@@ -20,8 +20,11 @@
 #include "metrics/metrics_reader.h"
 #include "redis/commands.h"
 
+struct access;
+struct audit;
 struct front;
 struct quota;
+struct tickets;
 
 struct front_options {
     const char *listen;
@@ -67,7 +70,10 @@ struct front_services {
     struct batch_store batches;
     struct commands *commands;
     struct groups *groups;
-    struct stream_watch *watch;           /* NULL: no stream is configured */
+    struct stream_watch *watch; /* NULL: no stream is configured */
+    struct access *access;
+    struct audit *audit;
+    struct tickets *tickets;
     struct quota *quota;                  /* of the whole process */
     struct metrics *metrics;              /* where it counts … */
     struct metrics_reader metrics_reader; /* … and what it shows */

@@ -30,9 +30,12 @@ static void give_back(struct hub_companion *companion)
 static struct quota_caller caller_of(const struct exchange *exchange)
 {
     const char *name = exchange->client.name;
+    struct text subject = exchange->grant ? grant_subject(exchange->grant) : (struct text){ 0 };
+    if (!subject.bytes && name)
+        subject = text_of(name, strlen(name));
     return (struct quota_caller){ .address = exchange->client.address,
-                                  .subject = name,
-                                  .subject_length = name ? strlen(name) : 0 };
+                                  .subject = subject.bytes,
+                                  .subject_length = subject.length };
 }
 
 /* --- refusing --- */

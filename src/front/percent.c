@@ -1,17 +1,7 @@
 #include "front/percent.h"
 
+#include "base/parse.h"
 #include "base/utf8.h"
-
-static int hex_digit(char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    if (byte >= 'a' && byte <= 'f')
-        return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F')
-        return byte - 'A' + 10;
-    return -1;
-}
 
 bool percent_decode(struct text text, enum percent_mode mode, char *ret_bytes, size_t *ret_length)
 {
@@ -21,8 +11,8 @@ bool percent_decode(struct text text, enum percent_mode mode, char *ret_bytes, s
         if (byte == '%') {
             if (text.length - at < 3)
                 return false;
-            int high = hex_digit(text.bytes[at + 1]);
-            int low = hex_digit(text.bytes[at + 2]);
+            int high = parse_hex_digit(text.bytes[at + 1]);
+            int low = parse_hex_digit(text.bytes[at + 2]);
             if (high < 0 || low < 0)
                 return false;
             byte = (char)(high * 16 + low);

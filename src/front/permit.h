@@ -17,6 +17,15 @@ struct exchange;
 
 typedef void permit_granted(struct exchange *exchange);
 
+/* A question that is being asked. */
+struct permit {
+    struct access_check *check; /* NULL: nothing is waited for */
+    enum access_action action;
+    permit_granted *granted;
+    void *operand; /* of whoever asked; his again when it is granted */
+    void (*drop)(void *operand);
+};
+
 /* Asks for what the route and the query name, and runs the endpoint if that is granted. */
 void permit_route(struct exchange *exchange, permit_granted *endpoint);
 
@@ -26,6 +35,9 @@ void permit_route(struct exchange *exchange, permit_granted *endpoint);
  */
 void permit_ask(struct exchange *exchange, const struct access_question *question, permit_granted *granted,
                 void *operand, void (*drop)(void *operand));
+
+/* For the audit log: what the administrator that the caller is has done, to whom, and to how many. */
+void permit_tell_act(const struct exchange *exchange, const char *act, struct text whose, uint64_t count);
 
 /* A refusal as it is answered and told to the audit log; takes decision->grant. */
 void permit_refuse(struct exchange *exchange, enum access_action action, struct access_decision *decision);

@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "front/json_text.h"
 #include "front/percent.h"
+#include "front/reserved.h"
 
 #define NO_MEMORY(ret_problem) problem_set((ret_problem), 503, "Memory is short. Try again later.")
 
@@ -51,18 +52,6 @@ static bool find_field(struct text name, enum field *ret_field, struct problem *
 /* --- the fields' values, the same whether they came as JSON or in a form
  * ------------------------------------------ */
 
-/* Our own channels: whoever could publish there could fake what Redis tells us. */
-static bool is_reserved(struct text name)
-{
-    static const char *const prefixes[] = { "sluice:", "__redis__:" };
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-        size_t length = strlen(prefixes[i]);
-        if (name.length >= length && memcmp(name.bytes, prefixes[i], length) == 0)
-            return true;
-    }
-    return false;
-}
-
 static bool set_name(struct buffer *target, const char *field, struct text value, size_t length_max,
                      struct problem *ret_problem)
 {
@@ -77,7 +66,7 @@ static bool set_name(struct buffer *target, const char *field, struct text value
 static bool set_topic(struct buffer *target, const char *field, struct text value,
                       struct problem *ret_problem)
 {
-    if (is_reserved(value))
+    if (topic_is_reserved(value))
         return problem_set(ret_problem, 422, "The field `%s` has a name that is reserved for the gateway.",
                            field);
     return set_name(target, field, value, PUBLISH_NAME_MAX, ret_problem);

@@ -18,6 +18,9 @@ static const char *const header_names[REQUEST_HEADERS] = {
     [HEADER_IF_NONE_MATCH] = "if-none-match",
     [HEADER_LAST_EVENT_ID] = "last-event-id",
     [HEADER_IDEMPOTENCY_KEY] = "idempotency-key",
+    [HEADER_AUTHORIZATION] = "authorization",
+    [HEADER_COOKIE] = "cookie",
+    [HEADER_SEC_FETCH_SITE] = "sec-fetch-site",
     [HEADER_REQUEST_METHOD] = "access-control-request-method",
 };
 

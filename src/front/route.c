@@ -25,6 +25,8 @@ static const struct {
     { { "streams", NULL, "groups", NULL, "events" }, 5, ENDPOINT_GROUP_EVENTS, ROUTE_GROUP_EVENTS, READ },
     { { "streams", NULL, "groups", NULL, "ack" }, 5, ENDPOINT_GROUP_ACK, ROUTE_GROUP_ACK, POST },
     { { "streams", NULL, "groups", NULL, "nack" }, 5, ENDPOINT_GROUP_NACK, ROUTE_GROUP_NACK, POST },
+    { { "tickets" }, 1, ENDPOINT_TICKETS, ROUTE_TICKETS, POST },
+    { { "subscribers" }, 1, ENDPOINT_SUBSCRIBERS, ROUTE_SUBSCRIBERS, READ | BIT(METHOD_DELETE) },
     { { "metrics" }, 1, ENDPOINT_METRICS, ROUTE_METRICS, READ },
     { { "healthz" }, 1, ENDPOINT_HEALTHZ, ROUTE_HEALTHZ, READ },
     { { "readyz" }, 1, ENDPOINT_READYZ, ROUTE_READYZ, READ },
@@ -90,5 +92,6 @@ void route_format_allow(const struct route *route, char ret_text[static ROUTE_AL
 bool route_is_for_admins(const struct route *route)
 {
     return route->endpoint == ENDPOINT_METRICS || route->endpoint == ENDPOINT_PAGE ||
-           route->endpoint == ENDPOINT_STREAMS || route->endpoint == ENDPOINT_STREAM;
+           route->endpoint == ENDPOINT_STREAMS || route->endpoint == ENDPOINT_STREAM ||
+           route->endpoint == ENDPOINT_SUBSCRIBERS;
 }

@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "front/accept_encoding.h"
 #include "front/connection.h"
 #include "front/front_state.h"
 #include "front/limits.h"
+#include "hub/lease.h"
 #include "wire/sse.h"
 
 #define REFUSED_RETRY_MS_MIN 10000
@@ -88,9 +90,47 @@ void stream_refuse(struct exchange *exchange, const char *reason)
     exchange_answer(exchange);
 }
 
+/* Until when on our own clock, which does not jump; 0: for ever. */
+static uint64_t expires_ms_of(const struct grant *grant)
+{
+    uint64_t expires_wall_ms = grant_expires_wall_ms(grant);
+    uint64_t now_wall_ms = clock_wall_ms();
+    if (!expires_wall_ms)
+        return 0;
+    return clock_now_ms() + (expires_wall_ms > now_wall_ms ? expires_wall_ms - now_wall_ms : 0);
+}
+
+/* For whom the stream is held; false when memory is short. */
+static bool lease_stream(struct exchange *exchange, struct subscriber *subscriber)
+{
+    if (!exchange->grant)
+        return true;
+    bool is_consumer = exchange->route.endpoint == ENDPOINT_GROUP_EVENTS;
+    struct text subject = grant_subject(exchange->grant);
+    const struct lease_terms terms = {
+        .expires_ms = expires_ms_of(exchange->grant),
+        .known_ms = exchange->head_complete_ns / CLOCK_NS_PER_MS,
+        .credential = grant_credential(exchange->grant),
+        .subject = subject.bytes,
+        .subject_length = subject.length,
+        .stream = is_consumer ? exchange->route.name.bytes : NULL,
+        .stream_length = is_consumer ? exchange->route.name.length : 0,
+    };
+    struct lease *lease = lease_create(&terms);
+    if (lease)
+        hub_lease(exchange->front->services.hub, subscriber, lease);
+    return lease != NULL;
+}
+
 void stream_accept(struct exchange *exchange, struct subscriber *subscriber)
 {
     exchange->subscriber = subscriber;
+    if (subscriber && !lease_stream(exchange, subscriber)) {
+        exchange->subscriber = NULL;
+        hub_abandon(exchange->front->services.hub, subscriber);
+        stream_refuse(exchange, "no-memory");
+        return;
+    }
     if (subscriber)
         limits_pass_place(exchange, subscriber);
     exchange->is_stream = true;

@@ -1,6 +1,7 @@
 /* Redis' connections of the main thread, bound to the dispatcher and to figures. */
 #include <string.h>
 
+#include "gateway/control.h"
 #include "gateway/gateway_state.h"
 #include "gateway/worker.h"
 
@@ -33,6 +34,7 @@ static void on_feed_up(void *context, int64_t client_id)
     update_redis_up(gateway);
     dispatcher_feed_up(gateway->dispatcher, client_id);
     gateway_sinks_feed_up(gateway);
+    control_feed_up(gateway->control);
 }
 
 static void on_feed_down(void *context, const char *reason)
@@ -47,6 +49,10 @@ static void on_feed_down(void *context, const char *reason)
 static void on_feed_confirmed(void *context, enum feed_kind kind, const char *name, size_t length)
 {
     struct gateway *gateway = context;
+    if (kind == FEED_CHANNEL && control_is_own_channel(name, length)) {
+        control_confirmed(gateway->control);
+        return;
+    }
     dispatcher_confirmed(gateway->dispatcher, topic_kind_of(kind), name, length);
 }
 
@@ -54,6 +60,10 @@ static void on_feed_refused(void *context, enum feed_kind kind, const char *name
                             const char *problem)
 {
     struct gateway *gateway = context;
+    if (kind == FEED_CHANNEL && control_is_own_channel(name, length)) {
+        control_refused(gateway->control, problem);
+        return;
+    }
     dispatcher_refused(gateway->dispatcher, topic_kind_of(kind), name, length, problem);
     gateway_sinks_refused(gateway, kind, name, length, problem);
 }
@@ -63,6 +73,10 @@ static void on_feed_message(void *context, enum feed_kind kind, const char *topi
                             size_t payload_length)
 {
     struct gateway *gateway = context;
+    if (kind == FEED_CHANNEL && control_is_own_channel(topic, topic_length)) {
+        control_message(gateway->control, payload, payload_length);
+        return;
+    }
     dispatcher_message(gateway->dispatcher, topic_kind_of(kind), topic, topic_length, channel, channel_length,
                        payload, payload_length);
     gateway_sinks_message(gateway, kind, topic, topic_length, payload, payload_length);
@@ -114,6 +128,7 @@ static void on_commands_up(void *context)
     gateway->metrics->commands_up = true;
     update_redis_up(gateway);
     gateway_sinks_commands_up(gateway);
+    control_commands_up(gateway->control);
 }
 
 static void on_commands_down(void *context, const char *reason)

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "gateway/control.h"
 #include "gateway/gateway_options.h"
 #include "gateway/gateway_state.h"
 #include "gateway/quota_limits.h"
@@ -195,9 +196,9 @@ struct gateway *gateway_create(struct event_base *base, const struct settings *s
     gateway->metrics = metrics_create();
     gateway->dns = gateway_create_resolver(base);
     if (gateway->quota && gateway->metrics && gateway->dns && build_dispatcher(gateway) &&
-        build_redis(gateway) && gateway_build_groups(gateway) && build_watch(gateway) &&
-        build_workers(gateway, ret_problem) && gateway_build_sinks(gateway, ret_problem) &&
-        build_sweep(gateway) && start(gateway))
+        (gateway->control = control_create(gateway)) && build_redis(gateway) &&
+        gateway_build_groups(gateway) && build_watch(gateway) && build_workers(gateway, ret_problem) &&
+        gateway_build_sinks(gateway, ret_problem) && build_sweep(gateway) && start(gateway))
         return gateway;
 
 failed:
@@ -243,6 +244,7 @@ void gateway_destroy(struct gateway *gateway)
     free(gateway->workers);
     gateway_sinks_destroy(gateway);
     groups_destroy(gateway->groups);
+    control_destroy(gateway->control);
     mailbox_destroy(gateway->mailbox);
     dispatcher_destroy(gateway->dispatcher);
     quota_destroy(gateway->quota);

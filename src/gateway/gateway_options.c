@@ -96,6 +96,12 @@ struct snapshot_cache_options snapshot_cache_options_of(const struct settings *s
     };
 }
 
+uint64_t audit_lines_of(const struct settings *settings, unsigned worker_count)
+{
+    uint64_t lines = settings->audit_lines_per_second;
+    return lines > 0 ? share_of(lines, worker_count) : 0;
+}
+
 unsigned worker_count_of(const struct settings *settings)
 {
     if (settings->workers > 0)

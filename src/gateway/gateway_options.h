@@ -12,5 +12,6 @@ struct dispatcher_options dispatcher_options_of(const struct settings *settings)
 /* Each worker has its share of what is bounded. */
 struct snapshot_cache_options snapshot_cache_options_of(const struct settings *settings,
                                                         unsigned worker_count);
+uint64_t audit_lines_of(const struct settings *settings, unsigned worker_count);
 /* How many threads serve clients: the setting, or as many as there are processors for this process. */
 unsigned worker_count_of(const struct settings *settings);

@@ -29,6 +29,7 @@
 #include "redis/redis_url.h"
 #include "redis/tail.h"
 
+struct control;
 struct worker;
 
 struct gateway {
@@ -50,6 +51,7 @@ struct gateway {
     struct gateway_sinks *sinks; /* NULL: none are configured */
     struct buffer entry_json;    /* of the entry being handed on */
     struct quota *quota;         /* of all workers together */
+    struct control *control;
 
     struct mailbox *mailbox; /* what the workers ask of the main thread */
     struct hub_shared hub_shared;

@@ -61,6 +61,7 @@ void settings_destroy(struct settings *settings)
             free(settings->origins[i]);
     }
     free(settings->origins);
+    buffer_free(&settings->secret_files);
     free(settings);
 }
 

@@ -2,8 +2,8 @@
  * The settings: one table (settings_table.c) of name, parser, bounds, default and help. A setting
  * `name_like_this` is that key in the YAML file, `--name-like-this` on the command line and
  * `SLUICE_NAME_LIKE_THIS` in the environment; flags win over environment over file over default. `REDIS_URL`
- * and `PORT` (the port alone) are accepted as everybody writes them. Every text setting can come from a file:
- * `SLUICE_REDIS_URL_FILE=/run/secrets/redis`.
+ * (or `REDIS_URL_FILE`) and `PORT` (the port alone) are accepted as everybody writes them. Every text setting
+ * can come from a file: `SLUICE_REDIS_URL_FILE=/run/secrets/redis`.
  */
 #pragma once
 
@@ -20,7 +20,7 @@
 #define SETTING_WORKERS_MAX 64
 
 struct settings {
-    char *listen;    /* host:port, [v6]:port, :port or unix:/path */
+    char *listen; /* host:port, [v6]:port, :port or unix:/path */
     bool reuse_port;
     char *redis_url; /* redis://, rediss://, unix://, redis+sentinel:// */
     char *redis_tls_ca_file;
@@ -29,7 +29,25 @@ struct settings {
     uint64_t redis_reply_bytes_max;
     uint64_t redis_pending_max; /* commands that wait */
     char *access;               /* "" or "open" */
-    char *cors_origins;         /* list, comma-separated: origins, patterns of them, or * */
+    char *jwt_secret;           /* this and the next: "" where not set */
+    char *jwt_key_file;
+    char *jwt_jwks_url;
+    uint64_t jwks_refresh_ms;
+    char *jwt_audience;
+    char *jwt_issuer;
+    uint64_t jwt_leeway_ms;
+    char *jwt_cookie;
+    char *keys_file;
+    uint64_t ticket_ttl_ms;
+    char *access_authorize_url; /* asked whether a caller may; empty: nobody */
+    uint64_t access_authorize_timeout_ms;
+    uint64_t access_authorize_ttl_ms;
+    uint64_t access_authorize_refusal_ttl_ms;
+    uint64_t access_authorize_hold_ms;
+    uint64_t access_authorize_concurrency_max;
+    uint64_t access_authorize_entries_max;
+    uint64_t audit_lines_per_second;
+    char *cors_origins; /* list, comma-separated: origins, patterns of them, or * */
     bool cors_credentials;
     char *admin_listen; /* empty: `listen` serves administrators, too */
     /* proxies in front */
@@ -86,6 +104,7 @@ struct settings {
     /* lists */
     struct setting_records streams; /* struct stream_settings */
     struct setting_records sinks;   /* struct sink_settings */
+    struct buffer secret_files;     /* that were read, each path with its NUL */
     /* For the summary: where each value came from, in the table's order; NULL is the default. */
     char **origins;
 };
@@ -104,8 +123,17 @@ struct settings *settings_load(const char *file, char *const *environment, int a
                                char *const *arguments, struct settings_problems *problems);
 void settings_destroy(struct settings *settings);
 
+/* Everybody may do everything: it is said, or on loopback nothing else is. */
+bool settings_access_is_open(const struct settings *settings);
+
 /* What would run: each setting with its value and where it came from, secrets as ***. For --check. */
 void settings_append_summary(const struct settings *settings, struct buffer *out);
+
+/* What is not wrong but should not be, a line each: secrets in files that everybody can read. */
+void settings_append_warnings(const struct settings *settings, struct buffer *out);
+
+/* Overwrites secrets among a program's own arguments, which others see in the list of processes. */
+void settings_mask_arguments(int argument_count, char **arguments);
 
 /* Every setting with its default, bounds and help. For --help. */
 void settings_append_help(struct buffer *out);

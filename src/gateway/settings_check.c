@@ -105,14 +105,6 @@ bool settings_check_readable(const char *text, struct buffer *why)
     return false;
 }
 
-bool settings_check_access(const char *text, struct buffer *why)
-{
-    if (!*text || strcmp(text, "open") == 0)
-        return true;
-    buffer_append_text(why, "write open, or leave it empty");
-    return false;
-}
-
 /* A list of names: none is empty, none has a space at its ends, which would be meant by nobody. */
 bool settings_check_names(const char *text, struct buffer *why)
 {
@@ -157,19 +149,6 @@ static void check_order(const struct settings *settings, const char *smaller, ui
     buffer_free(&values);
 }
 
-/* Nobody is let in from the network by mistake. */
-static void check_reachable(const struct settings *settings, const char *name, const char *address,
-                            struct settings_problems *problems)
-{
-    if (is_loopback(address) || strcmp(settings->access, "open") == 0)
-        return;
-    settings_problem(
-        problems, origin_of(settings, name),
-        "%s is %s, which the network can reach, and access says nothing; set access: open to let "
-        "everybody on the network read and publish, or listen on 127.0.0.1",
-        name, address);
-}
-
 void settings_check_together(const struct settings *settings, struct settings_problems *problems)
 {
     check_order(settings, "retry_min", settings->retry_min_ms, "retry_max", settings->retry_max_ms, problems);
@@ -177,7 +156,10 @@ void settings_check_together(const struct settings *settings, struct settings_pr
                 settings->snapshot_ttl_ms, problems);
     check_order(settings, "snapshot_ttl", settings->snapshot_ttl_ms, "snapshot_ttl_idle",
                 settings->snapshot_ttl_idle_ms, problems);
-    check_reachable(settings, "listen", settings->listen, problems);
-    if (*settings->admin_listen)
-        check_reachable(settings, "admin_listen", settings->admin_listen, problems);
+    bool admin_is_reachable = *settings->admin_listen && !is_loopback(settings->admin_listen);
+    if (is_loopback(settings->listen) && admin_is_reachable)
+        settings_check_access_together(settings, true, "admin_listen", settings->admin_listen, problems);
+    else
+        settings_check_access_together(settings, !is_loopback(settings->listen), "listen", settings->listen,
+                                       problems);
 }

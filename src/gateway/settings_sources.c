@@ -2,14 +2,13 @@
 #include "gateway/settings_table.h"
 
 #include <ctype.h>
-#include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PREFIX "SLUICE_"
 #define NAME_MAX_LENGTH 64
-#define SECRET_FILE_BYTES_MAX (64 * 1024)
 
 static const struct setting *find(const char *name)
 {
@@ -45,34 +44,6 @@ static bool is_kubernetes_service_link(const char *variable, const char *value)
 {
     return strncmp(variable, "SLUICE_SERVICE_", 15) == 0 || strncmp(variable, "SLUICE_PORT_", 12) == 0 ||
            (strncmp(variable, "SLUICE_PORT=", 12) == 0 && strstr(value, "://"));
-}
-
-/* The text of the file, without its last line break. */
-static void assign_from_file(struct settings *settings, const struct setting *setting, const char *path,
-                             const char *variable, struct settings_problems *problems)
-{
-    FILE *stream = fopen(path, "re");
-    char *text = stream ? malloc(SECRET_FILE_BYTES_MAX + 1) : NULL;
-    if (!stream) {
-        settings_problem(problems, variable, "%s cannot be opened: %s", path, strerror(errno));
-        return;
-    }
-    size_t length = text ? fread(text, 1, SECRET_FILE_BYTES_MAX + 1, stream) : 0;
-    if (!text)
-        settings_problem(problems, variable, "out of memory");
-    else if (ferror(stream))
-        settings_problem(problems, variable, "%s cannot be read: %s", path, strerror(errno));
-    else if (length > SECRET_FILE_BYTES_MAX)
-        settings_problem(problems, variable, "%s is larger than %d KiB", path, SECRET_FILE_BYTES_MAX / 1024);
-    else {
-        if (length && text[length - 1] == '\n')
-            length--;
-        if (length && text[length - 1] == '\r')
-            length--;
-        setting_assign_from(settings, setting, text, length, variable, problems);
-    }
-    free(text);
-    fclose(stream);
 }
 
 static bool environment_has(char *const *environment, const char *variable)
@@ -130,8 +101,25 @@ static void read_variable(struct settings *settings, char *const *environment, c
     if (direct.data && environment_has(environment, direct.data))
         settings_problem(problems, variable, "%s is set too; keep one", direct.data);
     else
-        assign_from_file(settings, setting, value, variable, problems);
+        setting_assign_from_file(settings, setting, value, variable, problems);
     buffer_free(&direct);
+}
+
+/* Other programs know REDIS_URL, and its file; what says SLUICE_ wins over both. */
+static void read_redis_url(struct settings *settings, char *const *environment, const char *entry,
+                           struct settings_problems *problems)
+{
+    const char *value = strchr(entry, '=') + 1;
+    bool is_file = value - entry == (ptrdiff_t)sizeof("REDIS_URL_FILE=") - 1;
+    if (environment_has(environment, "SLUICE_REDIS_URL") ||
+        environment_has(environment, "SLUICE_REDIS_URL_FILE"))
+        return;
+    if (!is_file)
+        setting_assign_from(settings, find("redis_url"), value, strlen(value), "REDIS_URL", problems);
+    else if (environment_has(environment, "REDIS_URL"))
+        settings_problem(problems, "REDIS_URL_FILE", "REDIS_URL is set too; keep one");
+    else
+        setting_assign_from_file(settings, find("redis_url"), value, "REDIS_URL_FILE", problems);
 }
 
 /* PORT is the port alone: the address stays what the file says, or 127.0.0.1. */
@@ -153,10 +141,8 @@ void settings_read_environment(struct settings *settings, char *const *environme
 {
     /* What other programs know too comes first, so that SLUICE_… wins over it. */
     for (char *const *entry = environment; *entry; entry++) {
-        if (strncmp(*entry, "REDIS_URL=", 10) == 0 && !environment_has(environment, "SLUICE_REDIS_URL") &&
-            !environment_has(environment, "SLUICE_REDIS_URL_FILE"))
-            setting_assign_from(settings, find("redis_url"), *entry + 10, strlen(*entry + 10), "REDIS_URL",
-                                problems);
+        if (strncmp(*entry, "REDIS_URL=", 10) == 0 || strncmp(*entry, "REDIS_URL_FILE=", 15) == 0)
+            read_redis_url(settings, environment, *entry, problems);
         if (strncmp(*entry, "PORT=", 5) == 0 && !environment_has(environment, "SLUICE_LISTEN"))
             read_port(settings, *entry + 5, problems);
     }

@@ -79,6 +79,10 @@ bool setting_assign_or_tell(void *holder, const struct setting *setting, const c
 void setting_assign_from(struct settings *settings, const struct setting *setting, const char *text,
                          size_t length, const char *origin, struct settings_problems *problems);
 
+/* The same for the text of a file, without its last line break. Files of secrets are remembered. */
+void setting_assign_from_file(struct settings *settings, const struct setting *setting, const char *path,
+                              const char *variable, struct settings_problems *problems);
+
 /* The value as one would write it; what is secret in it as ***. */
 void setting_append_value(const void *holder, const struct setting *setting, struct buffer *out);
 
@@ -125,6 +129,8 @@ bool settings_check_cors_origins(const char *text, struct buffer *why);
 bool settings_check_networks(const char *text, struct buffer *why);
 bool settings_check_header_name(const char *text, struct buffer *why);
 bool settings_check_access(const char *text, struct buffer *why);
+bool settings_check_url(const char *text, struct buffer *why);
+bool settings_check_cookie_name(const char *text, struct buffer *why);
 bool settings_check_names(const char *text, struct buffer *why);
 
 /* Of sinks (settings_sinks.c). */
@@ -135,6 +141,11 @@ bool settings_check_sink_headers(const char *text, struct buffer *why);
 bool settings_check_sink_secret(const char *text, struct buffer *why);
 bool settings_check_sink_secret_file(const char *text, struct buffer *why);
 bool settings_check_sink(const void *record, struct buffer *why);
+
+/* Of who may do what, together (settings_check_access.c). */
+void settings_check_access_together(const struct settings *settings, bool is_reachable,
+                                    const char *reachable_name, const char *reachable_address,
+                                    struct settings_problems *problems);
 
 /* Checks between settings. */
 void settings_check_together(const struct settings *settings, struct settings_problems *problems);

@@ -178,7 +178,16 @@ void setting_assign_from(struct settings *settings, const struct setting *settin
 
 /* ---- writing back ---- */
 
-/* What stands between :// and @ becomes ***, and so does a query with a password, and all that is no URL. */
+/* A query may be a key. That of a Redis socket is a number, and worth showing. */
+static bool is_query_secret(const char *url)
+{
+    const char *query = strchr(url, '?');
+    if (!query)
+        return false;
+    return strncmp(query, "?db=", 4) != 0 || query[4 + strspn(query + 4, "0123456789")] != '\0';
+}
+
+/* What stands between :// and @ becomes ***, and so does a query, and all that is no URL. */
 static void append_masked(struct buffer *out, const char *text)
 {
     const char *start = strstr(text, "://");
@@ -187,8 +196,8 @@ static void append_masked(struct buffer *out, const char *text)
         return;
     }
     const char *from = start + 3;
-    bool is_query_secret = strstr(from, "password=") != NULL;
-    const char *end = from + (is_query_secret ? strcspn(from, "?") : strlen(from));
+    bool hides_query = is_query_secret(from);
+    const char *end = from + (hides_query ? strcspn(from, "?") : strlen(from));
     const char *credentials_end = memrchr(from, '@', (size_t)(end - from));
     buffer_append(out, text, (size_t)(from - text));
     if (credentials_end) {
@@ -196,7 +205,7 @@ static void append_masked(struct buffer *out, const char *text)
         from = credentials_end;
     }
     buffer_append(out, from, (size_t)(end - from));
-    if (is_query_secret)
+    if (hides_query)
         buffer_append_text(out, "?***");
 }
 

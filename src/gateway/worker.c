@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/audit.h"
 #include "base/clock.h"
 #include "gateway/event_loop.h"
 #include "gateway/gateway_options.h"
@@ -60,6 +61,7 @@ static void on_sweep(evutil_socket_t descriptor, short events, void *context)
     (void)events;
     struct worker *worker = context;
     snapshot_cache_sweep(worker->cache, clock_now_ms());
+    audit_sweep(worker->audit);
     atomic_store_explicit(&worker->connects, worker->metrics->sse_connects, memory_order_relaxed);
 }
 
@@ -116,6 +118,16 @@ static bool build_origin(struct worker *worker)
     return worker->origin != NULL;
 }
 
+static bool build_access(struct worker *worker, char **ret_problem)
+{
+    const struct settings *settings = worker->settings;
+    worker->audit =
+        audit_create(audit_lines_of(settings, worker->gateway->worker_count), worker->metrics, worker->log);
+    worker->access = gateway_access_create(worker->base, settings, &worker->commands, worker->metrics,
+                                           worker->log, ret_problem);
+    return worker->audit && worker->access;
+}
+
 /* For all threads, whichever is asked: the next request may come to another. */
 static bool is_redis_up(void *context)
 {
@@ -133,6 +145,9 @@ static bool build_front(struct worker *worker, const struct worker *first, char 
         .commands = worker->commands,
         .groups = worker->groups,
         .watch = worker->watch,
+        .access = gateway_access_get(worker->access),
+        .audit = worker->audit,
+        .tickets = gateway_access_tickets(worker->access),
         .quota = worker->gateway->quota,
         .metrics = worker->metrics,
         .metrics_reader = gateway_metrics_reader(worker),
@@ -170,7 +185,8 @@ struct worker *worker_create(struct gateway *gateway, unsigned number, const str
     worker->number = number;
     atomic_init(&worker->held, 1); /* until it has counted */
     if (build_loop(worker) && build_snapshots_and_hub(worker) && build_redis(worker) &&
-        build_origin(worker) && build_sweep(worker) && build_front(worker, first, ret_problem)) {
+        build_origin(worker) && build_access(worker, ret_problem) && build_sweep(worker) &&
+        build_front(worker, first, ret_problem)) {
         worker->metrics->workers = 1;
         return worker;
     }
@@ -235,6 +251,7 @@ void worker_close(struct worker *worker)
     struct http_client *origin = worker->origin;
     worker->origin = NULL;
     http_client_destroy(origin);
+    gateway_access_stop(worker->access);
     front_destroy(worker->front);
     worker->front = NULL;
     if (worker->watch)
@@ -249,6 +266,7 @@ void worker_close(struct worker *worker)
 
 void worker_destroy(struct worker *worker)
 {
+    gateway_access_destroy(worker->access);
     hub_destroy(worker->hub);
     groups_destroy(worker->groups);
     snapshot_cache_destroy(worker->cache);
@@ -262,6 +280,7 @@ void worker_destroy(struct worker *worker)
     if (worker->base && !worker->is_local)
         event_base_free(worker->base);
     buffer_free(&worker->entry_json);
+    audit_destroy(worker->audit);
     metrics_destroy(worker->metrics);
     sem_destroy(&worker->holds);
     sem_destroy(&worker->go_on);
@@ -307,6 +326,7 @@ void worker_apply_settings(struct worker *worker)
     struct front_options front_options = front_options_of(worker->settings, worker->gateway);
     hub_set_options(worker->hub, &hub_options);
     front_set_options(worker->front, &front_options);
+    gateway_access_apply(worker->access, worker->settings, worker->hub);
 }
 
 /* ---- the end ---- */

@@ -27,6 +27,7 @@
 #include "consumers/group.h"
 #include "consumers/stream_watch.h"
 #include "front/front.h"
+#include "gateway/gateway_access.h"
 #include "gateway/gateway_state.h"
 #include "hub/dispatcher.h"
 #include "hub/hub.h"
@@ -56,6 +57,8 @@ struct worker {
     struct http_client *origin; /* NULL without origin_url */
     struct groups *groups;
     struct stream_watch *watch; /* only reads when somebody asks */
+    struct audit *audit;
+    struct gateway_access *access;
     struct front *front;
     struct list batch_requests; /* that other workers are asked */
     struct event *sweep_timer;

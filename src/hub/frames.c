@@ -129,7 +129,7 @@ void frames_append_gap(struct buffer *out, const char *id, size_t id_length, enu
     buffer_free(&data);
 }
 
-void frames_append_refused(struct buffer *out, const char *reason)
+static void append_reason(struct buffer *out, const char *name, const char *reason)
 {
     struct buffer data = { 0 };
     buffer_append_text(&data, "{\"reason\":");
@@ -138,6 +138,16 @@ void frames_append_refused(struct buffer *out, const char *reason)
     if (data.failed)
         out->failed = true;
     else
-        append_event(out, NULL, 0, "refused", strlen("refused"), data.data, data.size);
+        append_event(out, NULL, 0, name, strlen(name), data.data, data.size);
     buffer_free(&data);
+}
+
+void frames_append_refused(struct buffer *out, const char *reason)
+{
+    append_reason(out, "refused", reason);
+}
+
+void frames_append_expired(struct buffer *out, const char *reason)
+{
+    append_reason(out, "expired", reason);
 }

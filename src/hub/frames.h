@@ -44,3 +44,4 @@ void frames_append_gap(struct buffer *out, const char *id, size_t id_length, enu
 /* `event: refused` with `{"reason": …}`: the stream ends, for a reason that coming back at once does not
  * change. */
 void frames_append_refused(struct buffer *out, const char *reason);
+void frames_append_expired(struct buffer *out, const char *reason);

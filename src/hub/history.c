@@ -223,6 +223,21 @@ static void answer(struct entry *entry, enum history_status status)
     }
 }
 
+/* The stream was deleted and begun again, or is gone: pages of what it was would be read over and over by who
+ * is sent back to its beginning. */
+static void forget_former(struct history *history, const struct entry *loaded)
+{
+    struct list *node = history->kept.next;
+    while (node != &history->kept) {
+        struct entry *kept = LIST_OWNER(node, struct entry, node);
+        node = node->next;
+        if (kept->stream_length == loaded->stream_length &&
+            memcmp(kept->stream, loaded->stream, kept->stream_length) == 0 &&
+            entry_id_compare(kept->page.end, loaded->page.facts.last) > 0)
+            entry_destroy(history, kept);
+    }
+}
+
 void history_loaded(struct history *history, uint64_t token, enum history_status status,
                     const struct stream_facts *facts, bool is_last, uint64_t now_ms)
 {
@@ -231,8 +246,10 @@ void history_loaded(struct history *history, uint64_t token, enum history_status
         return;
     if (entry->failed)
         status = HISTORY_UNAVAILABLE;
-    if (facts)
+    if (facts) {
         entry->page.facts = *facts;
+        forget_former(history, entry);
+    }
     entry->page.is_last = is_last;
     entry->loaded_ms = now_ms;
     /* Out of the list: whoever is answered may sweep, and must not find this one. */

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "hub/frames.h"
 #include "hub/hub_state.h"
+#include "hub/lease.h"
 #include "wire/composite_cursor.h"
 #include "wire/sse.h"
 
@@ -66,6 +67,7 @@ struct hub *hub_create(struct event_base *base, const struct hub_options *option
     list_init(&hub->dirty_topics);
     list_init(&hub->held_topics);
     list_init(&hub->lingering_topics);
+    hub_start_leases(hub);
     hub->topics[TOPIC_CHANNEL] = map_create();
     hub->topics[TOPIC_PATTERN] = map_create();
     hub->topics[TOPIC_STREAM] = map_create();
@@ -114,11 +116,17 @@ void hub_destroy(struct hub *hub)
         map_destroy(hub->topics[kind]);
     }
     history_destroy(hub->history);
+    hub_forget_revocations(hub);
     chunk_release(hub->ids);
     heartbeat_free(&hub->heartbeat);
     poller_destroy(hub->poller);
     gzip_destroy(hub->delivery.gzip);
     free(hub);
+}
+
+uint64_t hub_epoch(const struct hub *hub)
+{
+    return hub->epoch;
 }
 
 size_t hub_client_count(const struct hub *hub)
@@ -167,6 +175,7 @@ static void subscriber_free(struct subscriber *subscriber)
         free(subscriber->others);
     if (subscriber->companion)
         subscriber->companion->leave(subscriber->companion);
+    lease_destroy(subscriber->lease);
     free(subscriber);
 }
 
@@ -333,6 +342,10 @@ bool hub_attach(struct hub *hub, struct subscriber *subscriber, int descriptor)
     subscriber_limit_silence(subscriber, hub->options.stall_timeout_ms);
     if (!poller_add(hub->poller, descriptor, EPOLLRDHUP, subscriber))
         hub_let_go(hub, subscriber);
+    else if (subscriber->expired)
+        hub_dismiss_expired(hub, subscriber, HUB_EXPIRED_REASON);
+    else if (subscriber->lease && hub_is_revoked(hub, subscriber->lease))
+        hub_dismiss_expired(hub, subscriber, HUB_REVOKED_REASON);
     else if (subscriber->refused || hub->draining)
         hub_dismiss(hub, subscriber, subscriber->refused ? "subscription refused" : NULL);
     else if (subscriber->is_private)
@@ -408,6 +421,18 @@ void hub_finish(struct hub *hub, struct subscriber *subscriber)
     leave_topics(hub, subscriber);
 }
 
+/* Takes what `out` holds: the last that the client gets. */
+static void dismiss_with(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
+{
+    enum delivery_result result =
+        out->failed ? DELIVERY_GONE : subscriber_send_bytes(subscriber, &hub->delivery, out->data, out->size);
+    buffer_free(out);
+    if (result == DELIVERY_DONE)
+        hub_finish(hub, subscriber);
+    else
+        hub_let_go(hub, subscriber);
+}
+
 void hub_dismiss(struct hub *hub, struct subscriber *subscriber, const char *refused_reason)
 {
     if (subscriber->state == SUBSCRIBER_CLOSING || subscriber->state == SUBSCRIBER_DEAD)
@@ -417,11 +442,13 @@ void hub_dismiss(struct hub *hub, struct subscriber *subscriber, const char *ref
                                           : hub_retry_ms(hub));
     if (refused_reason)
         frames_append_refused(&out, refused_reason);
-    enum delivery_result result =
-        out.failed ? DELIVERY_GONE : subscriber_send_bytes(subscriber, &hub->delivery, out.data, out.size);
-    buffer_free(&out);
-    if (result == DELIVERY_DONE)
-        hub_finish(hub, subscriber);
-    else
-        hub_let_go(hub, subscriber);
+    dismiss_with(hub, subscriber, &out);
+}
+
+void hub_dismiss_expired(struct hub *hub, struct subscriber *subscriber, const char *reason)
+{
+    struct buffer out = { 0 };
+    sse_append_retry(&out, hub_retry_ms(hub));
+    frames_append_expired(&out, reason);
+    dismiss_with(hub, subscriber, &out);
 }

@@ -202,3 +202,4 @@ void hub_turn_end(struct hub *hub);
  * back at once. */
 void hub_drain(struct hub *hub, uint64_t spread_ms);
 size_t hub_client_count(const struct hub *hub);
+uint64_t hub_epoch(const struct hub *hub);

@@ -12,6 +12,8 @@
  *   hub_id.c       ids and gaps as each subscriber has them
  *   hub_deliver.c  from Redis to sockets: sequence, frame, send, slow clients
  *   hub_hold.c     what waits a little for more to go out with it
+ *   hub_lease.c    streams that are held for somebody: their end
+ *   hub_revoke.c   the end of one person's streams, and who has how many
  *   hub_tick.c     time: heartbeats, stalls, lingering, draining
  */
 #pragma once
@@ -28,6 +30,19 @@
 #include "hub/message.h"
 #include "hub/subscriber.h"
 #include "hub/topic.h"
+
+/* Streams end at most this long behind their time. */
+#define LEASE_SLOT_MS 250
+#define LEASE_SLOTS 256
+#define HUB_EXPIRED_REASON "expired"
+#define HUB_REVOKED_REASON "revoked"
+#define HUB_REVOCATIONS 64 /* remembered, for streams that are being opened */
+
+struct revocation {
+    char *subject; /* NULL: memory was short */
+    size_t length;
+    uint64_t ms;
+};
 
 struct hub {
     struct event_base *base;
@@ -65,6 +80,10 @@ struct hub {
     struct list replays;   /* subscribers that want a page of a stream's history, in turn */
     size_t replays_active; /* pages asked for */
     struct event *replay_timer;
+    struct list lease_slots[LEASE_SLOTS]; /* of streams that end, by when (hub_lease.c) */
+    uint64_t lease_time; /* the slot that was looked at last, counted from the clock's start */
+    struct revocation revocations[HUB_REVOCATIONS]; /* a ring */
+    uint64_t revocation_count;
     struct event *heartbeat_timer;
     struct event *housekeeping_timer;
     uint64_t
@@ -82,6 +101,8 @@ void hub_finish(struct hub *hub,
                 struct subscriber *subscriber); /* closes it when all that waits for it is sent */
 void hub_dismiss(struct hub *hub, struct subscriber *subscriber,
                  const char *refused_reason); /* retry, [refused], end */
+void hub_dismiss_expired(struct hub *hub, struct subscriber *subscriber,
+                         const char *reason); /* retry, expired, end; not one that is CLOSING or DEAD */
 void hub_list(struct hub *hub, struct subscriber *subscriber);
 void hub_visit_listed(struct hub *hub);
 uint64_t hub_retry_ms(const struct hub *hub);
@@ -172,6 +193,15 @@ bool hub_hold_topic(struct hub *hub, struct topic *topic);
 void hub_hold_listed(struct hub *hub);
 /* Sends what is held; hub_visit_listed() follows. */
 void hub_release_held(struct hub *hub);
+
+/* hub_lease.c */
+void hub_start_leases(struct hub *hub);
+void hub_end_leases(struct hub *hub); /* those that are over by now */
+
+/* hub_revoke.c */
+/* Its subject was revoked since it became known. */
+bool hub_is_revoked(const struct hub *hub, const struct lease *lease);
+void hub_forget_revocations(struct hub *hub);
 
 /* hub_tick.c */
 bool hub_start_timers(struct hub *hub);

@@ -81,6 +81,7 @@ static void on_housekeeping(evutil_socket_t descriptor, short events, void *cont
         hub->join_again_ms = 0;
         hub_join_waiting(hub);
     }
+    hub_end_leases(hub);
     if (hub->draining)
         drain_some(hub);
     hub_visit_listed(hub);

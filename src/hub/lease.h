@@ -9,24 +9,29 @@
 
 #include "base/list.h"
 
+struct subscriber;
+
 struct lease {
-    struct list node;    /* among those that end at about the same time (hub_leases.c) */
+    struct list node; /* among those that end at about the same time (hub_lease.c); not linked: never */
+    struct subscriber *subscriber;
     uint64_t expires_ms; /* clock_now_ms(); 0: never */
+    uint64_t known_ms;   /* clock_now_ms() when it was asked who it is */
     uint64_t credential; /* of the key it was opened with; 0: none that could be taken back */
     uint16_t subject_length;
     uint16_t stream_length;
-    char text[]; /* the subject; then, for a consumer of a group, the stream's name */
+    char text[]; /* the subject; behind it the stream's name for a consumer of a group */
 };
 
 struct lease_terms {
     uint64_t expires_ms;
+    uint64_t known_ms; /* 0: now */
     uint64_t credential;
-    const char *subject; /* cut at 65535 bytes */
+    const char *subject; /* may be NULL with 0 */
     size_t subject_length;
-    const char *stream; /* a private stream's: what it reads; else NULL */
+    const char *stream; /* of a consumer of a group: what it reads; else NULL */
     size_t stream_length;
 };
 
-/* NULL when memory is short. */
+/* NULL when memory is short, or a text is longer than 65535 bytes. */
 struct lease *lease_create(const struct lease_terms *terms);
-void lease_destroy(struct lease *lease);
+void lease_destroy(struct lease *lease); /* NULL: nothing */

@@ -23,6 +23,7 @@
 
 struct topic;
 struct backlog;
+struct lease;
 
 enum subscriber_state { SUBSCRIBER_WAITING, SUBSCRIBER_LIVE, SUBSCRIBER_CLOSING, SUBSCRIBER_DEAD };
 
@@ -67,6 +68,7 @@ struct subscriber {
     bool greeted;   /* `retry:` is sent */
     bool awaits_snapshot;
     bool refused;      /* to be let go as soon as it is attached */
+    bool expired;      /* its lease is over; to be told as soon as it is attached */
     bool listed;       /* in the hub's list of subscribers to look at when the turn ends */
     bool polled;       /* EPOLLOUT is on */
     bool is_private;   /* no topics, events of its owner's */
@@ -89,6 +91,7 @@ struct subscriber {
     struct gzip_check check; /* compressed: of what it was sent, or what waits for it */
     struct backlog *backlog;
     struct hub_companion *companion; /* or NULL; leaves when this is freed */
+    struct lease *lease; /* owned; NULL: everybody may have the stream */
     struct subscriber *next_listed;
     struct list replay;     /* in the hub's list of those who want the next page of a stream's history */
     uint64_t snapshot_etag; /* JOINED: of the snapshot it has; 0 once the same came as a message */

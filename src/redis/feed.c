@@ -12,7 +12,8 @@
 
 /* Where Redis tells of keys that changed (CLIENT TRACKING … REDIRECT, RESP2). */
 #define INVALIDATE_CHANNEL "__redis__:invalidate"
-#define FENCE_PREFIX "sluice:fence:"
+#define OWN_PREFIX "sluice:"
+#define FENCE_PREFIX OWN_PREFIX "fence:"
 #define FENCE_CHANNEL_BYTES (sizeof(FENCE_PREFIX) + 16)
 
 /* Requests whose confirmation is to come. More than the topics of a large process; a bound all the same. */
@@ -224,8 +225,8 @@ static void take_pattern_message(struct feed *feed, const struct reply *message)
     struct reply payload = reply_element(message, 3);
     if (pattern.kind != REPLY_TEXT || channel.kind != REPLY_TEXT || payload.kind != REPLY_TEXT)
         return;
-    /* The fences of this process and of others are nobody's news: the pattern `*` matches them. */
-    if (reply_has_prefix(&channel, FENCE_PREFIX))
+    /* What gateways say to each other and to themselves is nobody's news: the pattern `*` matches it. */
+    if (reply_has_prefix(&channel, OWN_PREFIX))
         return;
     if (feed->events.on_message)
         feed->events.on_message(feed->events.context, FEED_PATTERN, pattern.text, pattern.text_length,

@@ -25,17 +25,6 @@ static struct span span_between(const char *start, const char *end)
     return (struct span){ start, (size_t)(end - start) };
 }
 
-static int hex_digit(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
 /* NULL stays NULL. The text must not hide a NUL, which would cut a password short unseen. */
 static const char *percent_decode(struct span text, char **ret_decoded)
 {
@@ -49,8 +38,8 @@ static const char *percent_decode(struct span text, char **ret_decoded)
     for (size_t at = 0; at < text.length; at++) {
         char byte = text.start[at];
         if (byte == '%') {
-            int high = at + 2 < text.length ? hex_digit(text.start[at + 1]) : -1;
-            int low = high >= 0 ? hex_digit(text.start[at + 2]) : -1;
+            int high = at + 2 < text.length ? parse_hex_digit(text.start[at + 1]) : -1;
+            int low = high >= 0 ? parse_hex_digit(text.start[at + 2]) : -1;
             if (low < 0 || high * 16 + low == 0) {
                 free(decoded);
                 return "a '%' is not followed by two hexadecimal digits (write a literal % as %25)";

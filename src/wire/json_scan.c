@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/parse.h"
 #include "base/utf8.h"
 
 /*
@@ -39,17 +40,6 @@ static bool take(struct scanner *scanner, char byte)
     return true;
 }
 
-static int hex_value(char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    if (byte >= 'a' && byte <= 'f')
-        return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F')
-        return byte - 'A' + 10;
-    return -1;
-}
-
 static bool take_escape(struct scanner *scanner)
 {
     if (scanner->at == scanner->end)
@@ -58,7 +48,7 @@ static bool take_escape(struct scanner *scanner)
     if (kind != 'u')
         return kind != '\0' && strchr("\"\\/bfnrt", kind);
     for (int i = 0; i < 4; i++) {
-        if (scanner->at == scanner->end || hex_value(*scanner->at) < 0)
+        if (scanner->at == scanner->end || parse_hex_digit(*scanner->at) < 0)
             return false;
         scanner->at++;
     }
@@ -249,7 +239,7 @@ static unsigned next_unit(const char **at)
     *at += 6;
     unsigned unit = 0;
     for (int i = 2; i < 6; i++)
-        unit = unit << 4 | (unsigned)hex_value(bytes[i]);
+        unit = unit << 4 | (unsigned)parse_hex_digit(bytes[i]);
     return unit;
 }
 

@@ -155,6 +155,8 @@ static void send_request(struct client *client)
     buffer_append_text(&request, "GET ");
     append_target(&request, client);
     buffer_append_text(&request, " HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n");
+    if (clients->options->header)
+        buffer_printf(&request, "%s\r\n", clients->options->header);
     buffer_append_text(&request, clients->options->gzip ? "Accept-Encoding: gzip\r\n\r\n" : "\r\n");
     bool is_sent = send_all(client, &request);
     buffer_free(&request);

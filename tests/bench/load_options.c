@@ -172,6 +172,7 @@ bool load_options_read(int argument_count, char **arguments, struct load_options
         { "publish", VALUE_PUBLISH, &o->publisher.way, "publish, xadd (channels are streams) or post" },
         { "publish-path", VALUE_TEXT, &o->publisher.path, "request target of post, as --path" },
         { "format", VALUE_FORMAT, &o->clients.format, "events or webdis: what clients get" },
+        { "header", VALUE_TEXT, &o->clients.header, "one more in each request: 'Name: value'" },
         { "gzip", VALUE_YES_OR_NO, &o->clients.gzip, "yes: clients take it" },
         { "processes", VALUE_NUMBER, &o->processes, "that the clients are spread over" },
         { "clients", VALUE_NUMBER, &o->clients.count[CLIENT_HEALTHY], "clients that read at once" },

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fault } from '../support/fault.mjs';
+import { fault, faults } from '../support/fault.mjs';
 import { startFaultProxy } from '../support/fault_proxy.mjs';
 import { startGateway } from '../support/gateway.mjs';
 import { Recorder, startRecorded } from '../support/recorder.mjs';
@@ -45,48 +45,50 @@ async function letIn(t, report, { redis, gateway }) {
   report.saw(await recorder.finish());
 }
 
-fault('NOAUTH: Redis wants a password now', { row: 8, expected: EXPECTED }, async (t, report) => {
-  const { redis, proxy, gateway, recorder } = await startRecorded(t, report);
-  await redis.command('CONFIG', 'SET', 'requirepass', 'secret');
-  proxy.cut();
-  report.saw(await assertCalm({ gateway, proxy, pattern: /NOAUTH.*give user and password in redis_url/ }));
-  await redis.command('CONFIG', 'SET', 'requirepass', '');
-  report.recovered(await recorder.live());
-  report.saw(await recorder.finish());
-});
+faults('Redis does not let the gateway in', () => {
+  fault('NOAUTH: Redis wants a password now', { row: 8, expected: EXPECTED }, async (t, report) => {
+    const { redis, proxy, gateway, recorder } = await startRecorded(t, report);
+    await redis.command('CONFIG', 'SET', 'requirepass', 'secret');
+    proxy.cut();
+    report.saw(await assertCalm({ gateway, proxy, pattern: /NOAUTH.*give user and password in redis_url/ }));
+    await redis.command('CONFIG', 'SET', 'requirepass', '');
+    report.recovered(await recorder.live());
+    report.saw(await recorder.finish());
+  });
 
-fault('WRONGPASS', { row: 8, expected: EXPECTED }, async (t, report) => {
-  const { redis, proxy, gateway } = await startOutside(t, 'gateway:mistyped@');
-  await redis.command('ACL', 'SETUSER', 'gateway', 'on', '>right', '~*', '&*', '+@all');
-  report.saw(await assertCalm({ gateway, proxy, pattern: /WRONGPASS.*check user and password in redis_url/ }));
-  assert.doesNotMatch(gateway.log, /mistyped/, 'no password in the log');
-  assert.equal((await gateway.get('/readyz')).status, 503);
-  await redis.command('ACL', 'SETUSER', 'gateway', '>mistyped');
-  await letIn(t, report, { redis, gateway });
-});
+  fault('WRONGPASS', { row: 8, expected: EXPECTED }, async (t, report) => {
+    const { redis, proxy, gateway } = await startOutside(t, 'gateway:mistyped@');
+    await redis.command('ACL', 'SETUSER', 'gateway', 'on', '>right', '~*', '&*', '+@all');
+    report.saw(await assertCalm({ gateway, proxy, pattern: /WRONGPASS.*check user and password in redis_url/ }));
+    assert.doesNotMatch(gateway.log, /mistyped/, 'no password in the log');
+    assert.equal((await gateway.get('/readyz')).status, 503);
+    await redis.command('ACL', 'SETUSER', 'gateway', '>mistyped');
+    await letIn(t, report, { redis, gateway });
+  });
 
-fault('NOPERM: the user may not subscribe', { row: 8, expected: EXPECTED }, async (t, report) => {
-  const { redis, proxy, gateway } = await startOutside(t, 'gateway:right@');
-  await redis.command('ACL', 'SETUSER', 'gateway', 'on', '>right', '~*', '&*', '+@all', '-subscribe');
-  report.saw(await assertCalm({ gateway, proxy, pattern: /NOPERM.*ACL SETUSER <user> \+/ }));
-  await redis.command('ACL', 'SETUSER', 'gateway', '+subscribe');
-  await letIn(t, report, { redis, gateway });
-});
+  fault('NOPERM: the user may not subscribe', { row: 8, expected: EXPECTED }, async (t, report) => {
+    const { redis, proxy, gateway } = await startOutside(t, 'gateway:right@');
+    await redis.command('ACL', 'SETUSER', 'gateway', 'on', '>right', '~*', '&*', '+@all', '-subscribe');
+    report.saw(await assertCalm({ gateway, proxy, pattern: /NOPERM.*ACL SETUSER <user> \+/ }));
+    await redis.command('ACL', 'SETUSER', 'gateway', '+subscribe');
+    await letIn(t, report, { redis, gateway });
+  });
 
-fault('NOPERM: the user loses a channel that clients listen to', { row: 8, expected: EXPECTED }, async (t, report) => {
-  const { redis, proxy, gateway } = await startOutside(t, 'gateway:right@');
-  await redis.command('ACL', 'SETUSER', 'gateway', 'on', '>right', '~*', '&*', '+@all');
-  await gateway.ready();
-  const client = await gateway.stream('/events/stream?channel=secret');
-  const other = await gateway.stream('/events/stream?channel=open.1');
-  await until('subscriptions', () => redis.subscriptions('secret'));
-  await redis.command('ACL', 'SETUSER', 'gateway', 'resetchannels', '&open.*', '&sluice:*', '&__redis__:invalidate', '&rec.*', '&batch:*', '&new-client*');
-  const refused = await client.nextWhere(({ event }) => event !== 'message' && event !== 'gap', 15000);
-  assert.equal(refused.event, 'refused');
-  await client.end(15000);
-  report.saw(`its clients are told (\`event: refused\`) and let go, ${await assertCalm({ gateway, proxy, pattern: /NOPERM.*ACL SETUSER <user> &/ })}`);
-  await redis.publish('open.1', 'still');
-  assert.equal((await other.nextWhere(({ event }) => event === 'message')).data, 'still');
-  await other.close();
-  await letIn(t, report, { redis, gateway });
+  fault('NOPERM: the user loses a channel that clients listen to', { row: 8, expected: EXPECTED }, async (t, report) => {
+    const { redis, proxy, gateway } = await startOutside(t, 'gateway:right@');
+    await redis.command('ACL', 'SETUSER', 'gateway', 'on', '>right', '~*', '&*', '+@all');
+    await gateway.ready();
+    const client = await gateway.stream('/events/stream?channel=secret');
+    const other = await gateway.stream('/events/stream?channel=open.1');
+    await until('subscriptions', () => redis.subscriptions('secret'));
+    await redis.command('ACL', 'SETUSER', 'gateway', 'resetchannels', '&open.*', '&sluice:*', '&__redis__:invalidate', '&rec.*', '&batch:*', '&new-client*');
+    const refused = await client.nextWhere(({ event }) => event !== 'message' && event !== 'gap', 15000);
+    assert.equal(refused.event, 'refused');
+    await client.end(15000);
+    report.saw(`its clients are told (\`event: refused\`) and let go, ${await assertCalm({ gateway, proxy, pattern: /NOPERM.*ACL SETUSER <user> &/ })}`);
+    await redis.publish('open.1', 'still');
+    assert.equal((await other.nextWhere(({ event }) => event === 'message')).data, 'still');
+    await other.close();
+    await letIn(t, report, { redis, gateway });
+  });
 });

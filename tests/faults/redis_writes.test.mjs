@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { rmSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fault } from '../support/fault.mjs';
+import { fault, faults } from '../support/fault.mjs';
 import { startPair } from '../support/gateway.mjs';
 import { startRedis } from '../support/redis.mjs';
 import { until } from '../support/wait.mjs';
@@ -65,43 +65,45 @@ async function assertTaken(gateway, report) {
   report.recovered(Date.now() - start);
 }
 
-fault('READONLY: Redis became a replica', { row: 10, expected: EXPECTED, timeout: 60000 }, async (t, report) => {
-  const pair = await start(t, report, { tcp: true });
-  const { redis, gateway } = pair;
-  const master = await startRedis({ tcp: true, args: ['--repl-diskless-sync-delay', '0'] });
-  t.after(() => master.stop());
-  await redis.command('REPLICAOF', '127.0.0.1', master.port);
-  await until('it is in step', async () => /master_link_status:up/.test(await redis.command('INFO', 'replication')), 20000);
-  report.saw(await assertRefused(pair));
-  await redis.command('REPLICAOF', 'NO', 'ONE');
-  await assertTaken(gateway, report);
-});
+faults('Redis takes no writes', () => {
+  fault('READONLY: Redis became a replica', { row: 10, expected: EXPECTED, timeout: 60000 }, async (t, report) => {
+    const pair = await start(t, report, { tcp: true });
+    const { redis, gateway } = pair;
+    const master = await startRedis({ tcp: true, args: ['--repl-diskless-sync-delay', '0'] });
+    t.after(() => master.stop());
+    await redis.command('REPLICAOF', '127.0.0.1', master.port);
+    await until('it is in step', async () => /master_link_status:up/.test(await redis.command('INFO', 'replication')), 20000);
+    report.saw(await assertRefused(pair));
+    await redis.command('REPLICAOF', 'NO', 'ONE');
+    await assertTaken(gateway, report);
+  });
 
-fault('OOM: Redis is at maxmemory', { row: 10, expected: EXPECTED, timeout: 60000 }, async (t, report) => {
-  const pair = await start(t, report);
-  const { redis, gateway } = pair;
-  await redis.command('CONFIG', 'SET', 'maxmemory', 1);
-  report.saw(await assertRefused(pair));
-  await redis.command('CONFIG', 'SET', 'maxmemory', 0);
-  await assertTaken(gateway, report);
-});
+  fault('OOM: Redis is at maxmemory', { row: 10, expected: EXPECTED, timeout: 60000 }, async (t, report) => {
+    const pair = await start(t, report);
+    const { redis, gateway } = pair;
+    await redis.command('CONFIG', 'SET', 'maxmemory', 1);
+    report.saw(await assertRefused(pair));
+    await redis.command('CONFIG', 'SET', 'maxmemory', 0);
+    await assertTaken(gateway, report);
+  });
 
-fault('MISCONF: Redis cannot save to disk', { row: 10, expected: EXPECTED, timeout: 60000 }, async (t, report) => {
-  const pair = await start(t, report, { args: ['--enable-protected-configs', 'yes'] });
-  const { redis, gateway } = pair;
-  // Its folder goes away under it, so that no file can be made there, not even by root.
-  const folder = join(redis.folder, 'data');
-  mkdirSync(folder);
-  await redis.command('CONFIG', 'SET', 'dir', folder);
-  rmSync(folder, { recursive: true });
-  await redis.command('CONFIG', 'SET', 'save', '3600 1');
-  await redis.command('SET', 'changed', 1);
-  await redis.command('BGSAVE');
-  await until('saving fails', async () => /rdb_last_bgsave_status:err/.test(await redis.command('INFO', 'persistence')));
-  report.saw(await assertRefused(pair));
-  await redis.command('CONFIG', 'SET', 'dir', redis.folder);
-  await redis.command('CONFIG', 'SET', 'save', '');
-  await redis.command('BGSAVE');
-  await until('saving works', async () => /rdb_last_bgsave_status:ok/.test(await redis.command('INFO', 'persistence')));
-  await assertTaken(gateway, report);
+  fault('MISCONF: Redis cannot save to disk', { row: 10, expected: EXPECTED, timeout: 60000 }, async (t, report) => {
+    const pair = await start(t, report, { args: ['--enable-protected-configs', 'yes'] });
+    const { redis, gateway } = pair;
+    // Its folder goes away under it, so that no file can be made there, not even by root.
+    const folder = join(redis.folder, 'data');
+    mkdirSync(folder);
+    await redis.command('CONFIG', 'SET', 'dir', folder);
+    rmSync(folder, { recursive: true });
+    await redis.command('CONFIG', 'SET', 'save', '3600 1');
+    await redis.command('SET', 'changed', 1);
+    await redis.command('BGSAVE');
+    await until('saving fails', async () => /rdb_last_bgsave_status:err/.test(await redis.command('INFO', 'persistence')));
+    report.saw(await assertRefused(pair));
+    await redis.command('CONFIG', 'SET', 'dir', redis.folder);
+    await redis.command('CONFIG', 'SET', 'save', '');
+    await redis.command('BGSAVE');
+    await until('saving works', async () => /rdb_last_bgsave_status:ok/.test(await redis.command('INFO', 'persistence')));
+    await assertTaken(gateway, report);
+  });
 });

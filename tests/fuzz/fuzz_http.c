@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "access/access.h"
+#include "access/audit.h"
 #include "access/quota.h"
 #include "base/clock.h"
 #include "front/front_state.h"
@@ -32,6 +34,8 @@ struct subscription {
 struct stage {
     uint8_t behaviour;
     struct event_base *base;
+    struct access *access;
+    struct audit *audit;
     struct quota *quota;
     struct metrics *metrics;
     struct snapshot_cache *cache;
@@ -309,6 +313,18 @@ static void make_front(struct stage *stage)
         .publish_array_max = 8,
         .version = "fuzz",
     };
+    char *problem;
+    const struct access_options access_options = { .open = true,
+                                                   .jwt_secret = "",
+                                                   .jwt_key_file = "",
+                                                   .jwt_jwks_url = "",
+                                                   .jwt_audience = "",
+                                                   .jwt_issuer = "",
+                                                   .jwt_cookie = "",
+                                                   .machine_keys_file = "" };
+    stage->access = access_create(stage->base, &access_options, NULL, stage->metrics, NULL, &problem);
+    stage->audit = audit_create(1, stage->metrics, NULL);
+    REQUIRE(stage->access && stage->audit);
     const struct front_services services = {
         .base = stage->base,
         .hub = stage->hub,
@@ -322,10 +338,11 @@ static void make_front(struct stage *stage)
         .context = stage,
         .commands = &stage->commands,
         .groups = stage->groups,
+        .access = stage->access,
+        .audit = stage->audit,
         .quota = stage->quota,
         .metrics = stage->metrics,
     };
-    char *problem;
     stage->front = front_create(&options, &services, NULL, &problem);
     REQUIRE(stage->front);
 }
@@ -393,6 +410,8 @@ static void close_stage(struct stage *stage)
     groups_destroy(stage->groups);
     snapshot_cache_destroy(stage->cache);
     REQUIRE(quota_streams(stage->quota) == 0);
+    access_destroy(stage->access);
+    audit_destroy(stage->audit);
     quota_destroy(stage->quota);
     metrics_destroy(stage->metrics);
     event_base_free(stage->base);

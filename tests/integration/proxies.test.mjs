@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ROOT, startGateway } from '../support/gateway.mjs';
@@ -39,7 +40,7 @@ for (const [name, start] of Object.entries(proxies)) {
     let redis, gateway, proxy, folder, origin;
     before(async () => {
       redis = await startRedis();
-      gateway = await startGateway({ redis, flags: ['--heartbeat', '200ms'] });
+      gateway = await startGateway({ redis, flags: ['--heartbeat', '200ms', '--trusted-proxies', '127.0.0.1', '--identity-header', 'X-User-Id'] });
       folder = makeFolder();
       const port = await freePort();
       origin = `http://127.0.0.1:${port}`;
@@ -82,6 +83,16 @@ for (const [name, start] of Object.entries(proxies)) {
       assert.equal((await send('http://other.example')).status, 403);
     });
 
+    test('the caller is who calls the proxy, whatever he says himself', async () => {
+      const from = gateway.log.length;
+      const headers = { 'x-forwarded-for': '203.0.113.7', forwarded: 'for=203.0.113.7', 'x-real-ip': '203.0.113.7' };
+      await new Promise((resolve, reject) => {
+        http.get(`${origin}/healthz/forged`, { headers, localAddress: '127.0.0.5', agent: false }, (response) => resolve(response.resume())).on('error', reject);
+      });
+      const [line] = await gateway.process.sees(/.*path=\/healthz\/forged .*/, { from });
+      assert.match(line, / peer=127\.0\.0\.5 proxy=127\.0\.0\.1$/);
+    });
+
     test('publishing and snapshots', async () => {
       const headers = { 'content-type': 'application/json' };
       const put = await fetch(`${origin}/batches/b`, { method: 'PUT', headers, body: '{"progress":1}' });
@@ -98,5 +109,71 @@ for (const [name, start] of Object.entries(proxies)) {
       await stream.end();
       assert.deepEqual(stream.events.map((event) => event.event), ['progress', 'complete']);
     });
+  });
+}
+
+/** Proxies that pass connections on by the PROXY protocol, with bytes untouched. */
+const tunnels = {
+  'haproxy, version 1': (port, upstream) => haproxyTunnel(port, upstream, 'send-proxy'),
+  'haproxy, version 2': (port, upstream) => haproxyTunnel(port, upstream, 'send-proxy-v2'),
+  'haproxy, version 2 with more': (port, upstream) => haproxyTunnel(port, upstream, 'send-proxy-v2 proxy-v2-options unique-id,crc32c'),
+  nginx: (port, upstream) => [
+    'nginx.conf',
+    `load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+     daemon off; pid FOLDER/pid; error_log stderr; events {}
+     stream { server { listen 127.0.0.1:${port}; proxy_pass 127.0.0.1:${upstream}; proxy_protocol on; } }`,
+    (folder) => ['nginx', ['-p', folder, '-e', 'stderr', '-c', join(folder, 'nginx.conf')]],
+  ],
+};
+
+function haproxyTunnel(port, upstream, options) {
+  const text = `defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 1m
+  timeout server 1m
+  unique-id-format %[uuid()]
+frontend f
+  bind 127.0.0.1:${port}
+  default_backend b
+backend b
+  server s 127.0.0.1:${upstream} source 127.0.0.3 ${options}
+`;
+  return ['haproxy.cfg', text, (folder) => ['haproxy', ['-db', '-f', join(folder, 'haproxy.cfg')]]];
+}
+
+for (const [name, configure] of Object.entries(tunnels)) {
+  const isNginx = name === 'nginx';
+  test(`the PROXY protocol of ${name}`, async (t) => {
+    const folder = makeFolder();
+    const redis = await startRedis();
+    const port = await freePort();
+    // nginx comes from 127.0.0.1, as the readiness probe does: that one then has to go through the proxy, too.
+    const gateway = await startGateway({ redis, wait: !isNginx, flags: ['--trusted-proxies', isNginx ? '127.0.0.1' : '127.0.0.3', '--proxy-protocol', 'on'] });
+    const [file, text, command] = configure(port, gateway.port);
+    writeFileSync(join(folder, file), text.replaceAll('FOLDER', folder));
+    const proxy = startProcess(...command(folder));
+    t.after(async () => {
+      await proxy.stop('SIGTERM');
+      await gateway.stop();
+      await redis.stop();
+      removeFolder(folder);
+    });
+    // Callers are told apart by the addresses that they have at the proxy.
+    const ask = (path, localAddress) => new Promise((resolve) => {
+      http.get({ port, host: '127.0.0.1', localAddress, path, agent: false, headers: { 'x-forwarded-for': '203.0.113.7' } },
+        (response) => resolve(response.resume().statusCode)).on('error', () => resolve(0));
+    });
+    await until(`${name} serves`, async () => (await ask('/readyz', '127.0.0.9')) === 200);
+    for (const caller of ['127.0.0.7', '127.0.0.8']) {
+      assert.equal(await ask(`/healthz/${caller}`, caller), 404);
+      const [line] = await gateway.process.sees(new RegExp(`.*path=/healthz/${caller} .*`));
+      assert.ok(line.includes(` peer=${caller}`), line);
+    }
+    const stream = await openStream(`http://127.0.0.1:${port}/events/stream?channel=x`);
+    await until('a subscription', () => redis.subscriptions('x'));
+    await redis.publish('x', 'through');
+    assert.equal((await stream.next()).data, 'through');
+    await stream.close();
   });
 }

@@ -410,7 +410,7 @@ describe('sluice streams', () => {
     assert.equal(away.code, 1);
     assert.match(away.output, /no connection to Redis within 300 ms/);
     const { redis } = await prepare(t);
-    await redis.command('ACL', 'SETUSER', 'default', '-memory');
+    await redis.command('ACL', 'SETUSER', redis.user, '-memory');
     const refused = await sluice(['streams', 'status', 'a', '--redis-url', redis.url]);
     assert.equal(refused.code, 1);
     assert.match(refused.stdout, /^a +NOPERM/m);

@@ -16,9 +16,10 @@
 // {row, fault, expected, seen, recovered_ms, held, skipped}.
 
 import assert from 'node:assert/strict';
-import { appendFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { appendFileSync, existsSync } from 'node:fs';
+import { describe, test } from 'node:test';
 import { NO_ALLOCATIONS } from './allocations.mjs';
+import { FAKETIME } from './faketime.mjs';
 import { until } from './wait.mjs';
 import { isBackAt, vitalsOf } from './vitals.mjs';
 
@@ -30,15 +31,24 @@ const REPORT = process.env.SLUICE_FAULTS_REPORT;
 const QUICK_SECONDS = 20;
 const TIMEOUT_MS = 120000;
 
+function missing(program, debianPackage) {
+  const isThere = process.env.PATH.split(':').some((folder) => existsSync(`${folder}/${program}`));
+  return isThere ? undefined : `needs ${program} (${debianPackage})`;
+}
+
 /** What a case may need, each with how to find out; the value is why it cannot be had, or nothing. */
 const NEEDS = {
   root: () => (process.geteuid() === 0 ? undefined : 'needs root'),
   allocator: () => NO_ALLOCATIONS,
+  bwrap: () => missing('bwrap', 'bubblewrap'),
+  strace: () => missing('strace', 'strace'),
+  'systemd-analyze': () => missing('systemd-analyze', 'systemd'),
+  faketime: () => (FAKETIME && !process.env.ASAN_OPTIONS ? undefined : 'needs libfaketime, without a sanitizer'),
 };
 
 /** Why a case is not run here, or undefined. */
 function reasonToSkip({ needs = [], seconds = 0, isExtra = false }) {
-  if (!RUNS_ALL && needs.some((need) => need !== 'allocator')) return `needs ${needs.join(' and ')}: ./dev faults runs it`;
+  if (!RUNS_ALL && needs.includes('root')) return `needs ${needs.join(' and ')}: ./dev faults runs it`;
   if (!RUNS_ALL && seconds > QUICK_SECONDS) return `takes ${seconds} s: ./dev faults runs it`;
   if (!RUNS_ALL && isExtra) return 'one more of its kind: ./dev faults runs it';
   return needs.map((need) => NEEDS[need]()).find(Boolean);
@@ -131,4 +141,9 @@ export function fault(name, { row, expected, needs, seconds, isExtra, timeout = 
     writeReport({ ...line, seen, recovered_ms: report.recovered_ms, held: !problem });
     if (problem) throw problem;
   });
+}
+
+/** Cases that may run at the same time, because they mostly wait; one after the other where times are taken for the table. */
+export function faults(name, body) {
+  describe(name, { concurrency: RUNS_ALL ? 1 : 3 }, body);
 }

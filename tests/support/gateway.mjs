@@ -114,7 +114,18 @@ class Gateway {
  * Starts a gateway. `redis` is what startRedis() gave, or a URL; `flags` are more flags; with `wait: false` it is not waited
  * for being ready. `port` is for one that takes another's place; `under` as for startSluice().
  */
-export async function startGateway({ redis, flags = [], environment = {}, wait = true, port: chosenPort, under } = {}) {
+export async function startGateway(options = {}) {
+  // A port that was free a moment ago may be somebody's by now.
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(options);
+    } catch (problem) {
+      if (options.port || attempt === 3 || !problem.message.includes('Address already in use')) throw problem;
+    }
+  }
+}
+
+async function startOnce({ redis, flags = [], environment = {}, wait = true, port: chosenPort, under }) {
   const port = chosenPort ?? (await freePort());
   const args = ['serve', '--listen', `127.0.0.1:${port}`];
   if (redis) args.push('--redis-url', redis.url ?? redis);

@@ -1,6 +1,7 @@
 // A private redis-server per test, and a RESP2 client small enough to be trusted.
 
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePort, makeFolder, removeFolder, startProcess } from './processes.mjs';
@@ -103,6 +104,17 @@ export class RedisClient {
   }
 }
 
+/** With SLUICE_TEST_ACL=1 every gateway logs in as this user, who may do what deploy/redis/users.acl says and no more. */
+const ACL_LOGIN = process.env.SLUICE_TEST_ACL === '1' ? 'sluice:acl-of-the-tests@' : '';
+
+/** The commands of deploy/redis/users.acl, on whatever keys and channels a test makes up. */
+function aclOfTests() {
+  const text = readFileSync(new URL('../../deploy/redis/users.acl', import.meta.url), 'utf8');
+  const [, rules] = text.match(/^user sluice on >\S+ (.*)$/m);
+  const commands = rules.split(' ').filter((rule) => /^[-+]/.test(rule));
+  return `user default on nopass ~* &* +@all\nuser sluice on >acl-of-the-tests ~* &* ${commands.join(' ')}\n`;
+}
+
 class Redis {
   constructor(folder, port, args) {
     this.folder = folder;
@@ -110,12 +122,19 @@ class Redis {
     this.port = port;
     this.args = args;
     /** What a gateway connects to. */
-    this.url = port ? `redis://127.0.0.1:${port}` : `unix://${this.socket}`;
+    const login = args.includes('--aclfile') ? '' : ACL_LOGIN;
+    this.url = port ? `redis://${login}127.0.0.1:${port}` : `unix://${login}${this.socket}`;
+    /** As whom a gateway at that URL logs in. */
+    this.user = login ? 'sluice' : 'default';
   }
 
   async start() {
     const args = ['--port', String(this.port ?? 0), '--bind', '127.0.0.1', '--unixsocket', this.socket, '--dir', this.folder];
     args.push('--save', '', '--appendonly', 'no', '--daemonize', 'no', ...this.args);
+    if (this.user === 'sluice') {
+      writeFileSync(join(this.folder, 'users.acl'), aclOfTests());
+      args.push('--aclfile', join(this.folder, 'users.acl'));
+    }
     this.process = startProcess('redis-server', args);
     await this.process.sees(/ready to accept connections/i);
     this.client = await this.connect();

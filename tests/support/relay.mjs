@@ -3,10 +3,13 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
-/** {port, cut(), close()}: cut() resets every connection that goes through it; new ones work. */
+/** {port, cut(), part(), join(), close()}: cut() resets every connection that goes through it; new ones work. Between part() and
+ * join() they do not. */
 export async function startRelay(target) {
   const pairs = new Set();
+  let isApart = false;
   const server = createServer((client) => {
+    if (isApart) return client.on('error', () => {}).resetAndDestroy();
     const upstream = connect(target, '127.0.0.1');
     const pair = [client, upstream];
     pairs.add(pair);
@@ -30,6 +33,13 @@ export async function startRelay(target) {
   return {
     port: server.address().port,
     cut,
+    part() {
+      isApart = true;
+      cut();
+    },
+    join() {
+      isApart = false;
+    },
     async close() {
       cut();
       server.close();

@@ -132,3 +132,15 @@ Test(parse, times)
         cr_expect_not(parse_time_ms(bad[i], strlen(bad[i]), &ms), "%s", bad[i]);
     }
 }
+
+Test(parse, hex_digits)
+{
+    static const char digits[] = "0123456789abcdef", capitals[] = "0123456789ABCDEF";
+    for (int value = 0; value < 16; value++) {
+        cr_assert_eq(parse_hex_digit(digits[value]), value);
+        cr_assert_eq(parse_hex_digit(capitals[value]), value);
+    }
+    for (int byte = 0; byte < 256; byte++)
+        if (!byte || !strchr("0123456789abcdefABCDEF", byte))
+            cr_assert_eq(parse_hex_digit((char)byte), -1, "%d", byte);
+}

@@ -50,6 +50,8 @@ Test(route, every_path_with_every_prefix)
         { "/streams/7/groups/8/events", ENDPOINT_GROUP_EVENTS, ROUTE_GROUP_EVENTS },
         { "/streams/7/groups/8/ack", ENDPOINT_GROUP_ACK, ROUTE_GROUP_ACK },
         { "/streams/7/groups/8/nack", ENDPOINT_GROUP_NACK, ROUTE_GROUP_NACK },
+        { "/tickets", ENDPOINT_TICKETS, ROUTE_TICKETS },
+        { "/subscribers", ENDPOINT_SUBSCRIBERS, ROUTE_SUBSCRIBERS },
         { "/metrics", ENDPOINT_METRICS, ROUTE_METRICS },
         { "/healthz", ENDPOINT_HEALTHZ, ROUTE_HEALTHZ },
         { "/readyz", ENDPOINT_READYZ, ROUTE_READYZ },

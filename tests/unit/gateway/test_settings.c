@@ -239,7 +239,9 @@ Test(settings, the_network_is_listened_on_only_when_access_is_open)
             exposed[i]);
         ASSERT_MENTIONS(
             problems,
-            "set access: open to let everybody on the network read and publish, or listen on 127.0.0.1");
+            "access: open to let everybody on the network read and publish, or listen on 127.0.0.1");
+        ASSERT_MENTIONS(problems,
+                        "set jwt_secret (SLUICE_JWT_SECRET, or SLUICE_JWT_SECRET_FILE), jwt_key_file");
         ASSERT_MENTIONS(problems, "--listen: ");
         forget_problems();
         struct settings *settings = settings_load(

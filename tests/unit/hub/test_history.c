@@ -86,6 +86,24 @@ static void answer(size_t read, uint64_t upto, bool is_last, uint64_t now_ms)
     history_loaded(history, reads[read].token, HISTORY_OK, &facts, is_last, now_ms);
 }
 
+Test(history, a_stream_that_was_begun_again_is_not_read_from_memory)
+{
+    struct reader first = { 0 }, other = { 0 }, back = { 0 };
+    ask(&first, "s", 0, 0);
+    answer(0, 10, false, 0);
+    ask(&other, "t", 0, 0);
+    answer(1, 10, false, 0);
+    ask(&first, "s", 10, 0);
+    const struct stream_facts begun_again = { .exists = true, .first = at(2), .last = at(3), .length = 2 };
+    history_loaded(history, reads[2].token, HISTORY_OK, &begun_again, true, 0);
+    cr_expect_eq(first.count, 0u);
+    ask(&back, "s", 0, 0);
+    cr_assert_eq(read_count, 4u, "what it was is forgotten");
+    ask(&other, "t", 0, 0);
+    cr_assert_eq(read_count, 4u, "others are not");
+    cr_expect_eq(other.count, 10u);
+}
+
 Test(history, one_read_for_all_who_want_the_same_page)
 {
     struct reader readers[3] = { 0 };

@@ -1,0 +1,161 @@
+#include "access/jwks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+struct jwks {
+    char *url;
+    uint64_t refresh_ms;
+    const struct access_bindings *bindings;
+    struct metrics *metrics;
+    struct log *log;
+    struct key_ring *keys;
+    struct event *timer;
+    struct jwks_fetch *fetch; /* under way; NULL: none */
+    uint64_t fetched_ms;      /* when the last fetch began; 0: never */
+    struct list waiters;
+};
+
+/* What the HTTP client answers to; it may outlive the JWKS. */
+struct jwks_fetch {
+    struct jwks *jwks; /* NULL: nobody wants it any more */
+};
+
+static void rearm(struct jwks *jwks, uint64_t after_ms)
+{
+    struct timeval after = { .tv_sec = (time_t)(after_ms / 1000),
+                             .tv_usec = (suseconds_t)(after_ms % 1000) * 1000 };
+    evtimer_add(jwks->timer, &after);
+}
+
+static void tell_waiters(struct jwks *jwks)
+{
+    struct list told;
+    list_init(&told);
+    /* One that waits again, because of what it found, is for the next fetch. */
+    while (!list_empty(&jwks->waiters)) {
+        struct list *node = list_first(&jwks->waiters);
+        list_remove(node);
+        list_append(&told, node);
+    }
+    while (!list_empty(&told)) {
+        struct list *node = list_first(&told);
+        list_remove(node);
+        struct jwks_waiter *waiter = LIST_OWNER(node, struct jwks_waiter, node);
+        waiter->done(waiter);
+    }
+}
+
+static bool take_keys(struct jwks *jwks, long status, struct text body, char *ret_problem)
+{
+    struct key_ring *keys = status == 200 ? key_ring_create() : NULL;
+    if (!keys) {
+        snprintf(ret_problem, KEY_RING_PROBLEM_MAX, "It was not answered with 200.");
+        return false;
+    }
+    if (!key_ring_add_jwks(keys, body, false, ret_problem)) {
+        key_ring_destroy(keys);
+        return false;
+    }
+    key_ring_destroy(jwks->keys);
+    jwks->keys = keys;
+    return true;
+}
+
+static void on_fetched(void *context, long status, const char *body, size_t body_length)
+{
+    struct jwks_fetch *fetch = context;
+    struct jwks *jwks = fetch->jwks;
+    char problem[KEY_RING_PROBLEM_MAX] = "";
+    free(fetch);
+    if (!jwks)
+        return;
+    jwks->fetch = NULL;
+    bool is_new = take_keys(jwks, status, text_of(body, body_length), problem);
+    if (!is_new) {
+        jwks->metrics->jwks_failures++;
+        LOG_WARN(jwks->log, "keys of tokens not fetched; those that are known stay", LOG_TEXT("why", problem),
+                 LOG_NUMBER("status", status));
+    }
+    rearm(jwks, is_new ? jwks->refresh_ms : JWKS_AGAIN_AFTER_MS);
+    tell_waiters(jwks);
+}
+
+static bool begin_fetch(struct jwks *jwks)
+{
+    struct jwks_fetch *fetch = malloc(sizeof(*fetch));
+    jwks->fetched_ms = clock_now_ms();
+    jwks->metrics->jwks_fetches++;
+    if (fetch) {
+        fetch->jwks = jwks;
+        jwks->fetch = fetch;
+        if (jwks->bindings->fetch(jwks->bindings->fetch_context, jwks->url, on_fetched, fetch))
+            return true;
+        jwks->fetch = NULL;
+        free(fetch);
+    }
+    jwks->metrics->jwks_failures++;
+    rearm(jwks, JWKS_AGAIN_AFTER_MS);
+    return false;
+}
+
+static void on_timer(evutil_socket_t descriptor, short events, void *context)
+{
+    (void)descriptor;
+    (void)events;
+    struct jwks *jwks = context;
+    if (!jwks->fetch)
+        begin_fetch(jwks);
+}
+
+struct jwks *jwks_create(const struct jwks_options *options)
+{
+    struct jwks *jwks = calloc(1, sizeof(*jwks));
+    if (!jwks)
+        return NULL;
+    list_init(&jwks->waiters);
+    jwks->url = strdup(options->url);
+    jwks->refresh_ms = options->refresh_ms;
+    jwks->bindings = options->bindings;
+    jwks->metrics = options->metrics;
+    jwks->log = options->log;
+    jwks->keys = key_ring_create();
+    jwks->timer = evtimer_new(options->base, on_timer, jwks);
+    if (jwks->url && jwks->keys && jwks->timer) {
+        rearm(jwks, 0); /* in the first turn: the HTTP client may be made after this */
+        return jwks;
+    }
+    jwks_destroy(jwks);
+    return NULL;
+}
+
+void jwks_destroy(struct jwks *jwks)
+{
+    if (!jwks)
+        return;
+    if (jwks->fetch)
+        jwks->fetch->jwks = NULL;
+    tell_waiters(jwks);
+    if (jwks->timer)
+        event_free(jwks->timer);
+    key_ring_destroy(jwks->keys);
+    free(jwks->url);
+    free(jwks);
+}
+
+const struct key_ring *jwks_keys(const struct jwks *jwks)
+{
+    return jwks->keys;
+}
+
+bool jwks_wait(struct jwks *jwks, struct jwks_waiter *waiter)
+{
+    bool is_recent = jwks->fetched_ms && clock_now_ms() < jwks->fetched_ms + JWKS_AGAIN_AFTER_MS;
+    if (!jwks->fetch && (is_recent || !begin_fetch(jwks)))
+        return false;
+    list_append(&jwks->waiters, &waiter->node);
+    return true;
+}

@@ -1,0 +1,43 @@
+/*
+ * A JWKS by its address: fetched at the start and every so often, kept when it cannot be had, and fetched
+ * again for a token that names a key which is not in it, but not more often than every
+ * JWKS_AGAIN_AFTER_MS, whatever tokens come.
+ *
+ *   jwks_create ─▶ fetching ──▶ kept ──(age, or a key is missing)──▶ fetching …
+ *                     └─ none came: what there was stays; the next try after JWKS_AGAIN_AFTER_MS
+ */
+#pragma once
+
+#include "access/access.h"
+#include "access/key_ring.h"
+#include "base/list.h"
+
+#define JWKS_AGAIN_AFTER_MS 10000
+
+struct jwks;
+
+struct jwks_options {
+    const char *url; /* copied */
+    uint64_t refresh_ms;
+    struct event_base *base;
+    const struct access_bindings *bindings; /* borrowed */
+    struct metrics *metrics;
+    struct log *log;
+};
+
+/* Waits for the fetch that is under way. */
+struct jwks_waiter {
+    struct list node;
+    void (*done)(struct jwks_waiter *waiter);
+};
+
+/* Begins to fetch. NULL when memory is short. */
+struct jwks *jwks_create(const struct jwks_options *options);
+/* Those who wait are told first, and find no key. */
+void jwks_destroy(struct jwks *jwks);
+
+/* The keys as they are now; empty before the first came. Borrowed, until the loop goes on. */
+const struct key_ring *jwks_keys(const struct jwks *jwks);
+
+/* False when there is nothing to wait for: the keys are as new as they may be. Else waiter->done follows. */
+bool jwks_wait(struct jwks *jwks, struct jwks_waiter *waiter);
