@@ -11,7 +11,7 @@ import { descriptors } from '../support/vitals.mjs';
 import { SLOWNESS, until } from '../support/wait.mjs';
 
 const STORM = RUNS_ALL ? 10000 : 2000;
-const CROWD = RUNS_ALL ? 9500 : 1500;
+const CROWD = RUNS_ALL ? 10000 : 1500;
 
 /** One client that listens to a channel, a pattern and a stream of its own choice and goes as soon as it is greeted, or before. */
 async function comeAndGo(gateway, n) {
