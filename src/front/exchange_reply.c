@@ -73,7 +73,7 @@ static bool add_headers(struct MHD_Response *response, const struct exchange *ex
     bool added = !answer->content_type || add(response, "Content-Type", answer->content_type);
     for (size_t i = 0; i < answer->header_count; i++)
         added = added && add(response, answer->headers[i].name, answer->headers[i].value);
-    if (exchange->front->draining && !exchange->is_stream)
+    if (answer->closes || (exchange->front->draining && !exchange->is_stream))
         added = added && add(response, "Connection", "close");
     return added && add(response, "X-Content-Type-Options", "nosniff") && add_cors(response, exchange);
 }

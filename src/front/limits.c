@@ -81,6 +81,7 @@ void limits_refuse(struct exchange *exchange, enum limit limit, uint64_t retry_m
     }
     uint64_t seconds =
         retry_ms > 0 ? (retry_ms + 999) / 1000 : random_between(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX);
+    exchange->response.closes = true;
     response_add_header(&exchange->response, "Retry-After", "%" PRIu64, seconds);
     exchange_answer_problem(exchange, 429, "%s Try again after the seconds that Retry-After says.",
                             sentence_of(limit));

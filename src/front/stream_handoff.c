@@ -87,6 +87,8 @@ void stream_refuse(struct exchange *exchange, const char *reason)
     sse_append_event(&exchange->response.body, &event);
     buffer_free(&data);
     set_stream_head(&exchange->response);
+    /* Those who are put off make room for others. */
+    exchange->response.closes = true;
     exchange_answer(exchange);
 }
 
