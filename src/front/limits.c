@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "access/quota.h"
 #include "base/clock.h"
@@ -29,12 +28,9 @@ static void give_back(struct hub_companion *companion)
 
 static struct quota_caller caller_of(const struct exchange *exchange)
 {
-    const char *name = exchange->client.name;
-    struct text subject = exchange->grant ? grant_subject(exchange->grant) : (struct text){ 0 };
-    if (!subject.bytes && name)
-        subject = text_of(name, strlen(name));
+    struct text subject = exchange_subject(exchange);
     return (struct quota_caller){ .address = exchange->client.address,
-                                  .subject = subject.bytes,
+                                  .subject = subject.length > 0 ? subject.bytes : NULL,
                                   .subject_length = subject.length };
 }
 
@@ -75,6 +71,8 @@ static bool is_of_streams(enum limit limit)
 void limits_refuse(struct exchange *exchange, enum limit limit, uint64_t retry_ms)
 {
     exchange->front->services.metrics->limited[limit]++;
+    permit_tell_limited(exchange, is_of_streams(limit) ? ACCESS_SUBSCRIBE : ACCESS_PUBLISH,
+                        limit_name(limit));
     if (is_of_streams(limit) && is_event_source(exchange)) {
         stream_refuse(exchange, limit == LIMIT_STREAMS ? "full" : limit_name(limit));
         return;
