@@ -70,6 +70,8 @@ int main(int argument_count, char **arguments)
     if (copied) {
         settings_mask_arguments(argument_count, arguments);
         exit_code = run(argument_count, copies);
+    } else {
+        fputs("sluice: memory is short\n", stderr);
     }
     for (int i = 0; copies && i < argument_count; i++)
         free(copies[i]);

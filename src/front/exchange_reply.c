@@ -17,6 +17,9 @@ static struct MHD_Response *make_response(struct exchange *exchange)
     if (answer->static_body)
         return MHD_create_response_from_buffer(answer->static_length, (void *)answer->static_body,
                                                MHD_RESPMEM_PERSISTENT);
+    /* Without memory for the answer none is given: an empty one would be taken for it. */
+    if (answer->body.failed)
+        return NULL;
     size_t size = 0;
     char *bytes = buffer_take(&answer->body, &size);
     if (!bytes)
