@@ -41,7 +41,8 @@ const NEEDS = {
   root: () => (process.geteuid() === 0 ? undefined : 'needs root'),
   allocator: () => NO_ALLOCATIONS,
   bwrap: () => missing('bwrap', 'bubblewrap'),
-  strace: () => missing('strace', 'strace'),
+  // LeakSanitizer cannot look at a process that is traced.
+  strace: () => (process.env.ASAN_OPTIONS ? 'needs a binary without a sanitizer' : missing('strace', 'strace')),
   'systemd-analyze': () => missing('systemd-analyze', 'systemd'),
   faketime: () => (FAKETIME && !process.env.ASAN_OPTIONS ? undefined : 'needs libfaketime, without a sanitizer'),
 };
