@@ -177,8 +177,9 @@ static void act(struct exchange *exchange, struct access_decision *decision,
         permit->granted(exchange);
         return;
     }
-    drop_operand(permit);
+    /* The topics may be the operand's. */
     refuse(exchange, question->action, decision, topic_in_question(question, decision));
+    drop_operand(permit);
 }
 
 static void on_decided(void *context, struct access_decision *decision)
