@@ -48,6 +48,10 @@ const world = {
   tally: { published: 0, uncertain: 0, connects: 0, sleepers: 0, events: 0, refused: 0, jobs: 0, wrong: 0, gaps: {}, sentences: [] },
 };
 const problems = [];
+function doesNotHold(sentence) {
+  problems.push(sentence);
+  say(`does not hold: ${sentence}`);
+}
 const samples = [];
 const started = Date.now();
 const first = vitalsOf(gateway.pid);
@@ -138,7 +142,7 @@ async function endBatch(batch) {
   try {
     await until(`all viewers of ${batch.writer.id} are told that it is complete`, isOver, 30000);
   } catch (problem) {
-    problems.push(problem.message);
+    doesNotHold(problem.message);
   }
   await Promise.all(batch.viewers.map((viewer) => viewer.stop()));
   batches = batches.filter((other) => other !== batch);
@@ -208,7 +212,7 @@ async function holds(what, open) {
   try {
     await until(what, async () => !(last = await mismatch(open).catch((problem) => problem.message)), 30000);
   } catch {
-    problems.push(`${what}: ${last}`);
+    doesNotHold(`${what}: ${last}`);
   }
 }
 
@@ -218,7 +222,7 @@ let quietDescriptors;
 async function check() {
   await Promise.all([stopChurn(), ...sleepers.splice(0).map((sleeper) => sleeper.stop()), ...workers.splice(0).map((worker) => worker.stop())]);
   while (batches.length > 0) await Promise.all(batches.map(endBatch));
-  await until('all steady readers are back', () => steady.every((reader) => reader.isOpen), 60000).catch((problem) => problems.push(problem.message));
+  await until('all steady readers are back', () => steady.every((reader) => reader.isOpen), 60000).catch((problem) => doesNotHold(problem.message));
   // The slow ones may be let go at any moment.
   const slow = steady.filter((reader) => reader.isSlow);
   for (const reader of slow) reader.isSlow = false;
@@ -226,7 +230,7 @@ async function check() {
   await holds('subscriptions and gauges are those of the clients', steady);
   const { descriptors } = vitalsOf(gateway.pid);
   quietDescriptors ??= descriptors;
-  if (Math.abs(descriptors - quietDescriptors) > 4) problems.push(`${descriptors} descriptors in a quiet moment, ${quietDescriptors} in the first one`);
+  if (Math.abs(descriptors - quietDescriptors) > 4) doesNotHold(`${descriptors} descriptors in a quiet moment, ${quietDescriptors} in the first one`);
   for (const reader of slow) reader.isSlow = true;
   checks++;
 }
@@ -277,31 +281,30 @@ try {
     }
   }
   // The workers' last jobs.
-  await until('all jobs are acknowledged', () => jobs.late(15000).length === 0, 60000).catch(() => problems.push(`jobs nobody acknowledged: ${jobs.late(15000).slice(0, 5)}`));
+  await until('all jobs are acknowledged', () => jobs.late(15000).length === 0, 60000).catch(() => doesNotHold(`jobs nobody acknowledged: ${jobs.late(15000).slice(0, 5)}`));
   await check();
   await Promise.all([jobs.stop(), ...writers.map((writer) => writer.stop()), ...steady.map((reader) => reader.stop())]);
   await pause(LINGER_MS * 2);
   await holds('nothing is subscribed when everybody has left', []);
 } catch (problem) {
-  problems.push(problem.stack);
+  doesNotHold(problem.stack);
 }
 
 /* --- the end ------------------------------------------------------------------------------------------------------------------- */
 
 const isAlive = gateway.process.child.exitCode === null && gateway.process.child.signalCode === null;
 const spent = isAlive ? cpuSeconds(gateway.pid) : 0;
-await gateway.stop().catch((problem) => problems.push(problem.message));
+await gateway.stop().catch((problem) => doesNotHold(problem.message));
 await redis.stop();
 
 const memory = fit(settled(samples).map((one) => [one.seconds, one.memory]));
-if (memory.growth > GROWTH_BYTES_MAX) problems.push(`memory grew by ${memory.growth} bytes`);
-if (world.tally.wrong > 0) problems.push(`${world.tally.wrong} faults in the lists: ${world.tally.sentences.slice(0, 3).join('; ')}`);
-for (const line of surprises(gateway.log)) problems.push(`in the log: ${line}`);
+if (memory.growth > GROWTH_BYTES_MAX) doesNotHold(`memory grew by ${memory.growth} bytes`);
+if (world.tally.wrong > 0) doesNotHold(`${world.tally.wrong} faults in the lists: ${world.tally.sentences.slice(0, 3).join('; ')}`);
+for (const line of surprises(gateway.log)) doesNotHold(`in the log: ${line}`);
 
 const figures = { minutes: (Date.now() - started) / 60000, problems, tally: world.tally, samples, first, memory, checks, restarts, cuts, cpuSeconds: spent };
 const section = describe(process.env.SOAK_RUN ?? 'A run', figures);
 console.log(section);
 if (values.json) writeFileSync(values.json, JSON.stringify(figures, null, 1));
 if (values.report) writeSection('docs/RELIABILITY.md', 'soak', section);
-for (const problem of problems) console.error(`did not hold: ${problem}`);
 process.exit(problems.length > 0 ? 1 : 0);
