@@ -27,10 +27,11 @@ static enum exit_code print_version(void)
 
 static enum exit_code unknown_command(const char *name)
 {
-    fprintf(stderr,
-            "sluice: there is no command \"%s\"; there are serve, publish, tail, streams and key. sluice --help "
-            "explains them.\n",
-            name);
+    fprintf(
+        stderr,
+        "sluice: there is no command \"%s\"; there are serve, publish, tail, streams and key. sluice --help "
+        "explains them.\n",
+        name);
     return EXIT_CODE_USAGE;
 }
 

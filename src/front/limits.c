@@ -87,25 +87,39 @@ void limits_refuse(struct exchange *exchange, enum limit limit, uint64_t retry_m
 
 /* --- streams --- */
 
-bool limits_take_place(struct exchange *exchange)
+/* Most have none: on loopback nothing is counted unless it is said. */
+static bool keep_place(struct exchange *exchange, struct quota_place *taken)
 {
     struct quota *quota = exchange->front->services.quota;
+    if (!taken->is_taken)
+        return true;
+    struct stream_place *place = malloc(sizeof(*place));
+    if (!place) {
+        quota_release(quota, taken, clock_now_ns());
+        return false;
+    }
+    *place = (struct stream_place){ .companion.leave = give_back, .quota = quota, .place = *taken };
+    exchange->place = place;
+    return true;
+}
+
+bool limits_take_place(struct exchange *exchange)
+{
     const struct quota_caller caller = caller_of(exchange);
     struct quota_excess excess;
-    struct stream_place *place = calloc(1, sizeof(*place));
-    enum quota_verdict verdict =
-        place ? quota_take_stream(quota, &caller, clock_now_ns(), &place->place, &excess) : QUOTA_NO_MEMORY;
-    if (verdict == QUOTA_TAKEN) {
-        place->companion.leave = give_back;
-        place->quota = quota;
-        exchange->place = place;
-        return true;
-    }
-    free(place);
-    if (verdict == QUOTA_LIMITED)
+    struct quota_place taken;
+    switch (quota_take_stream(exchange->front->services.quota, &caller, clock_now_ns(), &taken, &excess)) {
+    case QUOTA_TAKEN:
+        if (keep_place(exchange, &taken))
+            return true;
+        break;
+    case QUOTA_LIMITED:
         limits_refuse(exchange, excess.limit, excess.retry_ms);
-    else
-        stream_refuse(exchange, "no-memory");
+        return false;
+    case QUOTA_NO_MEMORY:
+        break;
+    }
+    stream_refuse(exchange, "no-memory");
     return false;
 }
 

@@ -7,7 +7,7 @@ import { startPair } from '../support/gateway.mjs';
 import { RawConnection } from '../support/raw.mjs';
 import { until } from '../support/wait.mjs';
 
-const CROWD = RUNS_ALL ? 10000 : 1500;
+const CROWD = RUNS_ALL ? 10000 : 1600;
 const AT_A_TIME = 200;
 const PLACES = 100;
 const CROWD_ADDRESS = '127.0.0.66';
