@@ -52,7 +52,7 @@ export async function withServer(target, place, { serverFlags = {}, serverCores 
   const port = await serverPort();
   const folder = makeFolder();
   const own = serverFlags[target.name] ?? [];
-  const flags = own.includes(target.usualFlags?.[0]) ? own : [...(target.usualFlags ?? []), ...own];
+  const flags = [...(target.usualFlags ?? []).filter(([flag]) => !own.includes(flag)).flat(), ...own];
   const command = [...target.command({ ...place, port, folder }), ...flags];
   const [program, ...words] = wrapped(command, coresFor(serverCores, place.cores));
   const server = startProcess(program, words, { environment: CLEAN_ENVIRONMENT });
