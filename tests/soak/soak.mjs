@@ -176,7 +176,7 @@ function sample() {
 }
 
 async function subscribed() {
-  const channels = (await redis.command('PUBSUB', 'CHANNELS')).filter((name) => !/^sluice:fence:|^__redis__:/.test(name));
+  const channels = (await redis.command('PUBSUB', 'CHANNELS')).filter((name) => !/^sluice:|^__redis__:/.test(name));
   const counts = await redis.command('PUBSUB', 'NUMSUB', ...channels);
   return new Map(channels.map((channel, i) => [channel, counts[2 * i + 1]]));
 }
