@@ -299,11 +299,18 @@ static void finish(struct access_check *check)
     done(context, &decision);
 }
 
+/* Of a check that asks one. */
 static const struct access_source *source_of(const struct access_check *check)
 {
-    if (check->way == CHECK_TICKET)
-        return &check->access->bindings.ticket;
-    return check->way == CHECK_APPLICATION ? &check->access->bindings.application : NULL;
+    const struct access_bindings *bindings = &check->access->bindings;
+    return check->way == CHECK_TICKET ? &bindings->ticket : &bindings->application;
+}
+
+static void call_source_off(struct access_check *check)
+{
+    const struct access_source *source = source_of(check);
+    if (check->way == CHECK_TICKET || check->way == CHECK_APPLICATION)
+        source->cancel(source->context, check);
 }
 
 void access_know(struct access_check *check, struct grant *grant)
@@ -388,9 +395,7 @@ struct access_check *access_ask(struct access *access, const struct access_crede
 
 void access_cancel(struct access_check *check)
 {
-    const struct access_source *source = source_of(check);
-    if (source)
-        source->cancel(source->context, check);
+    call_source_off(check);
     grant_release(check->decision.grant);
     let_go(check);
 }
@@ -399,9 +404,7 @@ void access_give_up_checks(struct access *access)
 {
     while (!list_empty(&access->checks)) {
         struct access_check *check = LIST_OWNER(list_first(&access->checks), struct access_check, node);
-        const struct access_source *source = source_of(check);
-        if (source)
-            source->cancel(source->context, check);
+        call_source_off(check);
         refuse(&check->decision, ACCESS_UNAVAILABLE, REFUSAL_UNDECIDED, "The gateway is ending.");
         finish(check);
     }
