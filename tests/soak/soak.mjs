@@ -1,6 +1,6 @@
 // Everything at once to one gateway, for as long as wanted; ends by itself, and with 1 when something did not hold.
 //
-//   node tests/soak/soak.mjs [minutes] [--report] [--json FILE]
+//   node tests/soak/soak.mjs [minutes] [--workers N] [--report] [--json FILE]
 
 import { writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -28,11 +28,12 @@ const FLAGS = [
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { report: { type: 'boolean' }, json: { type: 'string' } },
+  options: { report: { type: 'boolean' }, json: { type: 'string' }, workers: { type: 'string' } },
 });
 const minutes = Number(positionals[0] ?? 10);
 if (!(minutes > 0)) throw new Error(`not a number of minutes: ${positionals[0]}`);
 
+if (values.workers) FLAGS.push('--workers', values.workers);
 const pick = (list) => list[Math.floor(Math.random() * list.length)];
 const seconds = (least, most) => () => (least + Math.random() * (most - least)) * 1000;
 const say = (text) => console.log(`${new Date().toISOString().slice(11, 19)} ${text}`);
