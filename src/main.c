@@ -27,10 +27,11 @@ static enum exit_code print_version(void)
 
 static enum exit_code unknown_command(const char *name)
 {
-    fprintf(stderr,
-            "sluice: there is no command \"%s\"; there are serve, publish, tail, streams and key. sluice --help "
-            "explains them.\n",
-            name);
+    fprintf(
+        stderr,
+        "sluice: there is no command \"%s\"; there are serve, publish, tail, streams and key. sluice --help "
+        "explains them.\n",
+        name);
     return EXIT_CODE_USAGE;
 }
 
@@ -70,6 +71,8 @@ int main(int argument_count, char **arguments)
     if (copied) {
         settings_mask_arguments(argument_count, arguments);
         exit_code = run(argument_count, copies);
+    } else {
+        fputs("sluice: memory is short\n", stderr);
     }
     for (int i = 0; copies && i < argument_count; i++)
         free(copies[i]);

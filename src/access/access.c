@@ -13,6 +13,7 @@
 static void clear_config(struct access_config *config)
 {
     jwks_destroy(config->jwks);
+    token_cache_destroy(config->tokens);
     key_ring_destroy(config->keys);
     machine_keys_destroy(config->machine_keys);
     free(config->cookie);
@@ -73,11 +74,12 @@ static bool make_config(const struct access *access, const struct access_options
         .audience = strdup(options->jwt_audience),
         .issuer = strdup(options->jwt_issuer),
         .keys = key_ring_create(),
+        .tokens = token_cache_create(),
     };
     config.rules = (struct token_rules){ .audience = config.audience,
                                          .issuer = config.issuer,
                                          .leeway_ms = options->jwt_leeway_ms };
-    bool has_memory = config.cookie && config.audience && config.issuer && config.keys;
+    bool has_memory = config.cookie && config.audience && config.issuer && config.keys && config.tokens;
     bool is_good =
         has_memory && read_keys(&config, options, ret_problem) && make_jwks(access, &config, options);
     if (is_good)

@@ -126,34 +126,53 @@ static void check_key(const struct access *access, struct text key, const struct
         refuse(ret_decision, ACCESS_UNKNOWN, REFUSAL_BAD_CREDENTIAL, "This key is not known here.");
 }
 
-/* False when newer keys may know it. */
-static bool check_token(const struct access *access, struct text token,
-                        const struct access_question *question, struct access_decision *ret_decision)
+/* Borrowed; NULL: it has to be read. */
+static struct grant *find_token(struct access_config *config, struct text token)
 {
-    const struct access_config *config = &access->config;
+    uint64_t version = config->jwks ? jwks_version(config->jwks) : 0;
+    if (version != config->tokens_version)
+        token_cache_clear(config->tokens);
+    config->tokens_version = version;
+    struct grant *grant = token_cache_find(config->tokens, token);
+    uint64_t expires_ms = grant ? grant_expires_wall_ms(grant) : 0;
+    return expires_ms && clock_wall_ms() >= expires_ms ? NULL : grant;
+}
+
+/* False when newer keys may know it. */
+static bool check_token(struct access *access, struct text token, const struct access_question *question,
+                        struct access_decision *ret_decision)
+{
+    struct access_config *config = &access->config;
+    struct grant *known = find_token(config, token);
+    if (known) {
+        decide(grant_hold(known), question, ret_decision);
+        return true;
+    }
     const struct key_ring *rings[] = { config->keys, config->jwks ? jwks_keys(config->jwks) : NULL };
     char problem[TOKEN_PROBLEM_MAX];
     struct grant *grant;
     enum token_verdict verdict =
         token_read(token, rings, config->jwks ? 2 : 1, &config->rules, clock_wall_ms(), &grant, problem);
-    if (verdict == TOKEN_GOOD)
+    if (verdict == TOKEN_GOOD) {
+        token_cache_keep(config->tokens, token, grant);
         decide(grant, question, ret_decision);
-    else if (verdict == TOKEN_NO_KEY && config->jwks && key_ring_count(rings[1]) == 0)
+    } else if (verdict == TOKEN_NO_KEY && config->jwks && key_ring_count(rings[1]) == 0) {
         refuse(ret_decision, ACCESS_UNAVAILABLE, REFUSAL_UNDECIDED,
                "The keys that tokens are signed with cannot be had for the moment. Try again later.");
-    else
+    } else {
         refuse(ret_decision, ACCESS_UNKNOWN,
                verdict == TOKEN_EXPIRED ? REFUSAL_EXPIRED : REFUSAL_BAD_CREDENTIAL, problem);
+    }
     return verdict != TOKEN_NO_KEY || !config->jwks;
 }
 
-static enum check_way token_way(const struct access *access, struct text token,
+static enum check_way token_way(struct access *access, struct text token,
                                 const struct access_question *question, struct access_decision *ret_decision)
 {
     return check_token(access, token, question, ret_decision) ? CHECK_DECIDED : CHECK_TOKEN;
 }
 
-static enum check_way authorization_way(const struct access *access, struct text authorization,
+static enum check_way authorization_way(struct access *access, struct text authorization,
                                         const struct access_question *question,
                                         struct access_decision *ret_decision)
 {
@@ -175,7 +194,7 @@ static enum check_way authorization_way(const struct access *access, struct text
 }
 
 /* What has to be asked elsewhere, or CHECK_DECIDED. */
-static enum check_way identify(const struct access *access, const struct access_credentials *credentials,
+static enum check_way identify(struct access *access, const struct access_credentials *credentials,
                                const struct access_question *question, struct access_decision *ret_decision)
 {
     const struct access_source *application = &access->bindings.application;
@@ -280,11 +299,18 @@ static void finish(struct access_check *check)
     done(context, &decision);
 }
 
+/* Of a check that asks one. */
 static const struct access_source *source_of(const struct access_check *check)
 {
-    if (check->way == CHECK_TICKET)
-        return &check->access->bindings.ticket;
-    return check->way == CHECK_APPLICATION ? &check->access->bindings.application : NULL;
+    const struct access_bindings *bindings = &check->access->bindings;
+    return check->way == CHECK_TICKET ? &bindings->ticket : &bindings->application;
+}
+
+static void call_source_off(struct access_check *check)
+{
+    const struct access_source *source = source_of(check);
+    if (check->way == CHECK_TICKET || check->way == CHECK_APPLICATION)
+        source->cancel(source->context, check);
 }
 
 void access_know(struct access_check *check, struct grant *grant)
@@ -369,9 +395,7 @@ struct access_check *access_ask(struct access *access, const struct access_crede
 
 void access_cancel(struct access_check *check)
 {
-    const struct access_source *source = source_of(check);
-    if (source)
-        source->cancel(source->context, check);
+    call_source_off(check);
     grant_release(check->decision.grant);
     let_go(check);
 }
@@ -380,9 +404,7 @@ void access_give_up_checks(struct access *access)
 {
     while (!list_empty(&access->checks)) {
         struct access_check *check = LIST_OWNER(list_first(&access->checks), struct access_check, node);
-        const struct access_source *source = source_of(check);
-        if (source)
-            source->cancel(source->context, check);
+        call_source_off(check);
         refuse(&check->decision, ACCESS_UNAVAILABLE, REFUSAL_UNDECIDED, "The gateway is ending.");
         finish(check);
     }

@@ -5,6 +5,7 @@
 #include "access/jwks.h"
 #include "access/machine_keys.h"
 #include "access/token.h"
+#include "access/token_cache.h"
 #include "base/list.h"
 
 /* Callers who wait for an answer of somebody else's; more are refused. */
@@ -19,6 +20,8 @@ struct access_config {
     struct token_rules rules;
     struct key_ring *keys;             /* of the secret and the file; never NULL */
     struct jwks *jwks;                 /* NULL: no address is set */
+    struct token_cache *tokens;        /* found to be good by the keys above; never NULL */
+    uint64_t tokens_version;           /* jwks_version() of that time */
     struct machine_keys *machine_keys; /* NULL: no file is set */
 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/base64url.h"
 #include "access/digest.h"
 
 /* ---- what is sent ---- */
@@ -94,7 +95,7 @@ static bool write_subject(struct authorizer_question *question, const struct acc
     if (!digest_of(who, 2, digest))
         return false;
     memcpy(question->subject, SESSION_PREFIX, sizeof SESSION_PREFIX);
-    base64url_write(digest, DIGEST_BYTES / 2, question->subject + strlen(SESSION_PREFIX));
+    base64url_encode(digest, DIGEST_BYTES / 2, question->subject + strlen(SESSION_PREFIX));
     return true;
 }
 

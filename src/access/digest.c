@@ -17,18 +17,3 @@ bool digest_of(const struct text *parts, size_t part_count, unsigned char ret_di
     EVP_MD_CTX_free(hash);
     return done;
 }
-
-void base64url_write(const unsigned char *bytes, size_t length, char *ret_text)
-{
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint32_t bits = 0;
-    unsigned held = 0;
-    for (size_t i = 0; i < length; i++) {
-        bits = bits << 8 | bytes[i];
-        for (held += 8; held >= 6; held -= 6)
-            *ret_text++ = letters[bits >> (held - 6) & 63];
-    }
-    if (held > 0)
-        *ret_text++ = letters[bits << (6 - held) & 63];
-    *ret_text = '\0';
-}

@@ -13,6 +13,7 @@ struct jwks {
     struct metrics *metrics;
     struct log *log;
     struct key_ring *keys;
+    uint64_t version;
     struct event *timer;
     struct jwks_fetch *fetch; /* under way; NULL: none */
     uint64_t fetched_ms;      /* when the last fetch began; 0: never */
@@ -62,6 +63,7 @@ static bool take_keys(struct jwks *jwks, long status, struct text body, char *re
     }
     key_ring_destroy(jwks->keys);
     jwks->keys = keys;
+    jwks->version++;
     return true;
 }
 
@@ -149,6 +151,11 @@ void jwks_destroy(struct jwks *jwks)
 const struct key_ring *jwks_keys(const struct jwks *jwks)
 {
     return jwks->keys;
+}
+
+uint64_t jwks_version(const struct jwks *jwks)
+{
+    return jwks->version;
 }
 
 bool jwks_wait(struct jwks *jwks, struct jwks_waiter *waiter)

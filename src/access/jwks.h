@@ -39,5 +39,8 @@ void jwks_destroy(struct jwks *jwks);
 /* The keys as they are now; empty before the first came. Borrowed, until the loop goes on. */
 const struct key_ring *jwks_keys(const struct jwks *jwks);
 
+/* Grows with each set of keys that takes the place of another. */
+uint64_t jwks_version(const struct jwks *jwks);
+
 /* False when there is nothing to wait for: the keys are as new as they may be. Else waiter->done follows. */
 bool jwks_wait(struct jwks *jwks, struct jwks_waiter *waiter);

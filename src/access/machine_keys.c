@@ -11,6 +11,7 @@
 #include "access/base64url.h"
 #include "access/grant_json.h"
 #include "base/map.h"
+#include "base/parse.h"
 #include "base/random.h"
 
 #define HASH_BYTES 32
@@ -52,22 +53,13 @@ static uint64_t credential_of(const unsigned char *hash)
 
 /* --- a line --- */
 
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
-}
-
 static bool parse_hash(const char *text, unsigned char ret_hash[static HASH_BYTES])
 {
     size_t prefix = strlen(HASH_NAME);
     if (!text || strncmp(text, HASH_NAME, prefix) != 0 || strlen(text) != prefix + 2 * (size_t)HASH_BYTES)
         return false;
     for (size_t i = 0; i < HASH_BYTES; i++) {
-        int high = hex_value(text[prefix + 2 * i]), low = hex_value(text[prefix + 2 * i + 1]);
+        int high = parse_hex_digit(text[prefix + 2 * i]), low = parse_hex_digit(text[prefix + 2 * i + 1]);
         if (high < 0 || low < 0)
             return false;
         ret_hash[i] = (unsigned char)(high << 4 | low);

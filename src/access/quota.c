@@ -191,13 +191,14 @@ static enum quota_verdict take_stream(struct quota *quota, const struct quota_ca
         return QUOTA_NO_MEMORY;
     if (stream_is_over(quota, place, has_count, address_rate, now_ns, ret_excess))
         return QUOTA_LIMITED;
-    quota->streams++;
     bucket_take(&quota->streams_rate, limits->stream_rate, 1, now_ns);
     if (place->address)
         bucket_take(&place->address->streams_rate, address_rate, 1, now_ns);
     add_stream(quota, place->address);
     add_stream(quota, place->subject);
-    place->is_taken = true;
+    /* Where nothing is counted there is nothing to keep. */
+    place->is_taken = place->address || place->subject;
+    quota->streams += place->is_taken;
     return QUOTA_TAKEN;
 }
 

@@ -58,7 +58,7 @@ struct quota_excess {
 
 struct quota_entry;
 
-/* What an open stream counts for. All zeros: nothing. */
+/* What an open stream counts for. All zeros: nothing, so that it need not be kept. */
 struct quota_place {
     struct quota_entry *address;
     struct quota_entry *subject;
@@ -86,6 +86,6 @@ void quota_release(struct quota *quota, struct quota_place *place, uint64_t now_
 enum quota_verdict quota_take_publish(struct quota *quota, const struct quota_caller *caller, uint64_t events,
                                       uint64_t now_ns, struct quota_excess *ret_excess);
 
-/* Places taken, and addresses and persons remembered. */
+/* Streams that count for somebody, and addresses and persons remembered. */
 uint64_t quota_streams(struct quota *quota);
 size_t quota_entries(struct quota *quota);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/base64url.h"
 #include "access/digest.h"
 #include "access/grant_json.h"
 #include "base/list.h"
@@ -11,8 +12,7 @@
 
 #define TICKET_BYTES 24
 
-_Static_assert(BASE64URL_LENGTH(TICKET_BYTES) == TICKET_LENGTH, "a ticket's length");
-_Static_assert(BASE64URL_LENGTH(DIGEST_BYTES) == DIGEST_TEXT_LENGTH, "a digest's length");
+_Static_assert(BASE64URL_ENCODED_MAX(TICKET_BYTES) == TICKET_LENGTH + 1, "a ticket's length");
 
 struct tickets {
     uint64_t ttl_ms;
@@ -66,7 +66,7 @@ void ticket_make(char ret_ticket[static TICKET_LENGTH + 1])
 {
     unsigned char bytes[TICKET_BYTES];
     random_fill(bytes, sizeof bytes);
-    base64url_write(bytes, sizeof bytes, ret_ticket);
+    base64url_encode(bytes, sizeof bytes, ret_ticket);
 }
 
 /* Only the hash is kept: whoever can read Redis cannot use what he finds there. */
@@ -76,7 +76,7 @@ static bool write_key(struct text ticket, char ret_key[static TICKET_KEY_LENGTH 
     if (!digest_of(&ticket, 1, digest))
         return false;
     memcpy(ret_key, TICKET_KEY_PREFIX, sizeof TICKET_KEY_PREFIX - 1);
-    base64url_write(digest, sizeof digest, ret_key + sizeof TICKET_KEY_PREFIX - 1);
+    base64url_encode(digest, sizeof digest, ret_key + sizeof TICKET_KEY_PREFIX - 1);
     return true;
 }
 

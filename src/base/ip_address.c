@@ -99,7 +99,7 @@ socklen_t ip_address_to_socket(const struct ip_address *address, uint16_t port,
 const char *ip_address_format(const struct ip_address *address, char ret_text[static IP_ADDRESS_TEXT_MAX])
 {
     if (ip_address_is_none(address))
-        return strcpy(ret_text, "unix");
+        return memcpy(ret_text, "unix", sizeof("unix"));
     bool is_ip4 = ip_address_is_ip4(address);
     inet_ntop(is_ip4 ? AF_INET : AF_INET6, address->bytes + (is_ip4 ? IP4_AT : 0), ret_text,
               IP_ADDRESS_TEXT_MAX);

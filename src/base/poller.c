@@ -4,8 +4,16 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* Ready descriptors served before the rest of the event loop gets its turn. */
+#include "base/clock.h"
+
+/* Ready descriptors served before the rest of the event loop gets its turn, and for how long at most: clients
+ * that take a lot at once must not keep Redis and everybody else waiting. */
 #define POLLER_BATCH 256
+#define POLLER_BATCH_NS (2 * CLOCK_NS_PER_SECOND / 1000)
+
+/* Taken from the kernel at once. All of them are served: it puts them behind the others that are ready, so
+ * whoever was left out would be so again and again. */
+#define POLLER_SLICE 32
 
 struct poller {
     int epoll;
@@ -20,13 +28,18 @@ static void serve_batch(evutil_socket_t descriptor, short what, void *argument)
     (void)descriptor;
     (void)what;
     struct poller *poller = argument;
-    struct epoll_event batch[POLLER_BATCH];
-    int count = epoll_wait(poller->epoll, batch, POLLER_BATCH, 0);
-    if (count <= 0) /* interrupted: still readable, so the loop comes back */
-        return;
-    for (int i = 0; i < count; i++)
-        poller->ready(poller->context, batch[i].data.ptr, batch[i].events);
-    if (poller->batch_end)
+    struct epoll_event slice[POLLER_SLICE];
+    uint64_t end_ns = clock_now_ns() + POLLER_BATCH_NS;
+    int served = 0, count = POLLER_SLICE;
+    while (count == POLLER_SLICE && served < POLLER_BATCH && (served == 0 || clock_now_ns() < end_ns)) {
+        count = epoll_wait(poller->epoll, slice, POLLER_SLICE, 0);
+        if (count <= 0) /* interrupted: still readable, so the loop comes back */
+            break;
+        for (int i = 0; i < count; i++)
+            poller->ready(poller->context, slice[i].data.ptr, slice[i].events);
+        served += count;
+    }
+    if (served > 0 && poller->batch_end)
         poller->batch_end(poller->context);
 }
 

@@ -38,6 +38,7 @@ static const char text[] =
     "      --format FORMAT            raw, envelope or named\n"
     "      -n COUNT                   end after so many events\n"
     "      --url URL                  for publish and tail: the gateway, http://127.0.0.1:8000 unless said\n"
+    "      --token-file FILE          for publish and tail: with a token or a key that is known there\n"
     "  sluice streams status [STREAM…] length, groups, pending entries and lag of those in the settings\n"
     "      --json                     the same for programs\n"
     "  sluice streams setup           make the streams and groups that `streams` in the settings names\n"

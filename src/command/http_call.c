@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TOKEN_BYTES_MAX (8 * 1024)
+
 CURL *http_call_create(const char *url, const char *path)
 {
     bool is_unix = strncmp(url, "unix:", 5) == 0;
@@ -36,6 +38,25 @@ CURL *http_call_create(const char *url, const char *path)
     }
     buffer_free(&target);
     return call;
+}
+
+bool http_call_authorize(CURL *call, const char *token_file)
+{
+    char token[TOKEN_BYTES_MAX + 1] = "";
+    FILE *file = token_file ? fopen(token_file, "re") : NULL;
+    if (!token_file)
+        return true;
+    size_t length = file ? fread(token, 1, sizeof(token) - 1, file) : 0;
+    if (file)
+        fclose(file);
+    token[strcspn(token, " \r\n")] = '\0';
+    bool is_set = length > 0 && *token &&
+                  curl_easy_setopt(call, CURLOPT_HTTPAUTH, CURLAUTH_BEARER) == CURLE_OK &&
+                  curl_easy_setopt(call, CURLOPT_XOAUTH2_BEARER, token) == CURLE_OK;
+    explicit_bzero(token, sizeof(token));
+    if (!is_set)
+        fprintf(stderr, "sluice: no token or key can be read from --token-file %s\n", token_file);
+    return is_set;
 }
 
 void http_call_destroy(CURL *call)

@@ -14,6 +14,12 @@
 CURL *http_call_create(const char *url, const char *path);
 void http_call_destroy(CURL *call);
 
+/*
+ * Sends the token or key that stands in the file, read anew each time: on the command line everybody could
+ * see it. False after saying what is wrong; a NULL file is nothing.
+ */
+bool http_call_authorize(CURL *call, const char *token_file);
+
 /* Appends `text` percent-encoded. */
 void http_call_append_escaped(struct buffer *out, const char *text, size_t length);
 

@@ -13,7 +13,7 @@
 #define TIMEOUT_MS 30000L /* longer than the gateway's retries */
 
 struct publish {
-    const char *url, *id, *event, *stream, *channel, *payload;
+    const char *url, *token_file, *id, *event, *stream, *channel, *payload;
     bool is_critical;
 };
 
@@ -21,6 +21,7 @@ static bool read_arguments(struct publish *publish, int argument_count, char *co
 {
     const struct option options[] = {
         { .name = "--url", .value = &publish->url },
+        { .name = "--token-file", .value = &publish->token_file },
         { .name = "--id", .value = &publish->id },
         { .name = "--event", .value = &publish->event },
         { .name = "--stream", .value = &publish->stream },
@@ -111,6 +112,10 @@ static enum exit_code send_body(const struct publish *publish, const struct buff
     CURL *call = http_call_create(publish->url, "/events/publish");
     if (!call)
         return EXIT_CODE_USAGE;
+    if (!http_call_authorize(call, publish->token_file)) {
+        http_call_destroy(call);
+        return EXIT_CODE_USAGE;
+    }
     struct buffer receipt = { 0 };
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
     long status = 0;

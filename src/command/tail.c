@@ -16,7 +16,7 @@
 
 struct tail {
     /* arguments */
-    const char *url, *format, *batch, *since, *count_text;
+    const char *url, *token_file, *format, *batch, *since, *count_text;
     const char **channels, **patterns, **streams;
     size_t channel_count, pattern_count, stream_count;
     uint64_t count; /* 0: no end */
@@ -50,6 +50,7 @@ static bool read_arguments(struct tail *tail, int argument_count, char *const *a
     }
     const struct option options[] = {
         { .name = "--url", .value = &tail->url },
+        { .name = "--token-file", .value = &tail->token_file },
         { .name = "--format", .value = &tail->format },
         { .name = "--batch", .value = &tail->batch },
         { .name = "--since", .value = &tail->since },
@@ -115,7 +116,8 @@ static bool is_named(const struct event_view *event, const char *name)
 static bool on_event(void *context, const struct event_view *event)
 {
     struct tail *tail = context;
-    if (is_named(event, "gap") || is_named(event, "error") || is_named(event, "refused")) {
+    if (is_named(event, "gap") || is_named(event, "error") || is_named(event, "refused") ||
+        is_named(event, "expired")) {
         fprintf(stderr, "sluice: %.*s %.*s\n", (int)event->name_length, event->name, (int)event->data_length,
                 event->data);
         return true;
@@ -188,6 +190,8 @@ static enum exit_code follow(struct tail *tail)
 {
     for (;;) {
         long status = 0;
+        if (!http_call_authorize(tail->call, tail->token_file))
+            return EXIT_CODE_USAGE;
         CURLcode result = connect_once(tail, &status);
         if (tail->is_over || (result == CURLE_OK && status == 204))
             return ferror(stdout) ? EXIT_CODE_FAILED : EXIT_CODE_OK;

@@ -37,6 +37,13 @@ static endpoint_start *const endpoints[ENDPOINTS] = {
 /* --- what endpoints call
  * ----------------------------------------------------------------------------------------- */
 
+struct text exchange_subject(const struct exchange *exchange)
+{
+    struct text subject = exchange->grant ? grant_subject(exchange->grant) : (struct text){ 0 };
+    const char *name = exchange->client.name;
+    return subject.length > 0 || !name ? subject : text_of(name, strlen(name));
+}
+
 void exchange_answer(struct exchange *exchange)
 {
     bool was_waiting = exchange->state == EXCHANGE_WAITING;

@@ -65,6 +65,9 @@ struct exchange {
     void (*cancel)(struct exchange *exchange);
 };
 
+/* Who the caller is: by his grant, or else by what a trusted proxy says; without bytes if nobody does. */
+struct text exchange_subject(const struct exchange *exchange);
+
 /* The endpoint has filled in exchange->response. */
 void exchange_answer(struct exchange *exchange);
 

@@ -17,6 +17,9 @@ static struct MHD_Response *make_response(struct exchange *exchange)
     if (answer->static_body)
         return MHD_create_response_from_buffer(answer->static_length, (void *)answer->static_body,
                                                MHD_RESPMEM_PERSISTENT);
+    /* Without memory for the answer none is given: an empty one would be taken for it. */
+    if (answer->body.failed)
+        return NULL;
     size_t size = 0;
     char *bytes = buffer_take(&answer->body, &size);
     if (!bytes)
@@ -73,7 +76,7 @@ static bool add_headers(struct MHD_Response *response, const struct exchange *ex
     bool added = !answer->content_type || add(response, "Content-Type", answer->content_type);
     for (size_t i = 0; i < answer->header_count; i++)
         added = added && add(response, answer->headers[i].name, answer->headers[i].value);
-    if (exchange->front->draining && !exchange->is_stream)
+    if (answer->closes || (exchange->front->draining && !exchange->is_stream))
         added = added && add(response, "Connection", "close");
     return added && add(response, "X-Content-Type-Options", "nosniff") && add_cors(response, exchange);
 }

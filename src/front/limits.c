@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "access/quota.h"
 #include "base/clock.h"
@@ -29,12 +28,9 @@ static void give_back(struct hub_companion *companion)
 
 static struct quota_caller caller_of(const struct exchange *exchange)
 {
-    const char *name = exchange->client.name;
-    struct text subject = exchange->grant ? grant_subject(exchange->grant) : (struct text){ 0 };
-    if (!subject.bytes && name)
-        subject = text_of(name, strlen(name));
+    struct text subject = exchange_subject(exchange);
     return (struct quota_caller){ .address = exchange->client.address,
-                                  .subject = subject.bytes,
+                                  .subject = subject.length > 0 ? subject.bytes : NULL,
                                   .subject_length = subject.length };
 }
 
@@ -75,12 +71,15 @@ static bool is_of_streams(enum limit limit)
 void limits_refuse(struct exchange *exchange, enum limit limit, uint64_t retry_ms)
 {
     exchange->front->services.metrics->limited[limit]++;
+    permit_tell_limited(exchange, is_of_streams(limit) ? ACCESS_SUBSCRIBE : ACCESS_PUBLISH,
+                        limit_name(limit));
     if (is_of_streams(limit) && is_event_source(exchange)) {
         stream_refuse(exchange, limit == LIMIT_STREAMS ? "full" : limit_name(limit));
         return;
     }
     uint64_t seconds =
         retry_ms > 0 ? (retry_ms + 999) / 1000 : random_between(RETRY_SECONDS_MIN, RETRY_SECONDS_MAX);
+    exchange->response.closes = true;
     response_add_header(&exchange->response, "Retry-After", "%" PRIu64, seconds);
     exchange_answer_problem(exchange, 429, "%s Try again after the seconds that Retry-After says.",
                             sentence_of(limit));
@@ -88,25 +87,39 @@ void limits_refuse(struct exchange *exchange, enum limit limit, uint64_t retry_m
 
 /* --- streams --- */
 
-bool limits_take_place(struct exchange *exchange)
+/* Most have none: on loopback nothing is counted unless it is said. */
+static bool keep_place(struct exchange *exchange, struct quota_place *taken)
 {
     struct quota *quota = exchange->front->services.quota;
+    if (!taken->is_taken)
+        return true;
+    struct stream_place *place = malloc(sizeof(*place));
+    if (!place) {
+        quota_release(quota, taken, clock_now_ns());
+        return false;
+    }
+    *place = (struct stream_place){ .companion.leave = give_back, .quota = quota, .place = *taken };
+    exchange->place = place;
+    return true;
+}
+
+bool limits_take_place(struct exchange *exchange)
+{
     const struct quota_caller caller = caller_of(exchange);
     struct quota_excess excess;
-    struct stream_place *place = calloc(1, sizeof(*place));
-    enum quota_verdict verdict =
-        place ? quota_take_stream(quota, &caller, clock_now_ns(), &place->place, &excess) : QUOTA_NO_MEMORY;
-    if (verdict == QUOTA_TAKEN) {
-        place->companion.leave = give_back;
-        place->quota = quota;
-        exchange->place = place;
-        return true;
-    }
-    free(place);
-    if (verdict == QUOTA_LIMITED)
+    struct quota_place taken;
+    switch (quota_take_stream(exchange->front->services.quota, &caller, clock_now_ns(), &taken, &excess)) {
+    case QUOTA_TAKEN:
+        if (keep_place(exchange, &taken))
+            return true;
+        break;
+    case QUOTA_LIMITED:
         limits_refuse(exchange, excess.limit, excess.retry_ms);
-    else
-        stream_refuse(exchange, "no-memory");
+        return false;
+    case QUOTA_NO_MEMORY:
+        break;
+    }
+    stream_refuse(exchange, "no-memory");
     return false;
 }
 

@@ -73,7 +73,7 @@ static void tell_audit(const struct exchange *exchange, enum access_action actio
     char peer[IP_ADDRESS_TEXT_MAX];
     const char *peer_text = ip_address_format(&exchange->client.address, peer);
     const struct request *request = &exchange->request;
-    struct text subject = decision->grant ? grant_subject(decision->grant) : (struct text){ 0 };
+    struct text subject = decision->grant ? grant_subject(decision->grant) : exchange_subject(exchange);
     const struct audit_entry entry = {
         .subject = audit_of(subject),
         .topic =
@@ -88,12 +88,27 @@ static void tell_audit(const struct exchange *exchange, enum access_action actio
     audit_refusal(exchange->front->services.audit, decision->reason, &entry);
 }
 
+void permit_tell_limited(const struct exchange *exchange, enum access_action action, const char *limit)
+{
+    char peer[IP_ADDRESS_TEXT_MAX];
+    const char *peer_text = ip_address_format(&exchange->client.address, peer);
+    const struct audit_entry entry = {
+        .subject = audit_of(exchange_subject(exchange)),
+        .path = audit_of(exchange->request.path),
+        .peer = { .bytes = peer_text, .length = strlen(peer_text) },
+        .action = access_action_name(action),
+        .method = request_method_name(exchange->request.method),
+        .detail = limit,
+    };
+    audit_refusal(exchange->front->services.audit, REFUSAL_LIMITED, &entry);
+}
+
 void permit_tell_act(const struct exchange *exchange, const char *act, struct text whose, uint64_t count)
 {
     char peer[IP_ADDRESS_TEXT_MAX], detail[GRANT_SUBJECT_MAX + 1];
     const char *peer_text = ip_address_format(&exchange->client.address, peer);
     const struct request *request = &exchange->request;
-    struct text subject = exchange->grant ? grant_subject(exchange->grant) : (struct text){ 0 };
+    struct text subject = exchange_subject(exchange);
     snprintf(detail, sizeof(detail), "%.*s", (int)whose.length, whose.bytes);
     const struct audit_entry entry = {
         .subject = audit_of(subject),
@@ -162,8 +177,9 @@ static void act(struct exchange *exchange, struct access_decision *decision,
         permit->granted(exchange);
         return;
     }
-    drop_operand(permit);
+    /* The topics may be the operand's. */
     refuse(exchange, question->action, decision, topic_in_question(question, decision));
+    drop_operand(permit);
 }
 
 static void on_decided(void *context, struct access_decision *decision)

@@ -39,5 +39,8 @@ void permit_ask(struct exchange *exchange, const struct access_question *questio
 /* For the audit log: what the administrator that the caller is has done, to whom, and to how many. */
 void permit_tell_act(const struct exchange *exchange, const char *act, struct text whose, uint64_t count);
 
+/* That he was refused because of a limit. */
+void permit_tell_limited(const struct exchange *exchange, enum access_action action, const char *limit);
+
 /* A refusal as it is answered and told to the audit log; takes decision->grant. */
 void permit_refuse(struct exchange *exchange, enum access_action action, struct access_decision *decision);

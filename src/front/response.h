@@ -23,6 +23,7 @@ struct response {
     size_t static_length;
     struct response_header headers[RESPONSE_HEADERS_MAX];
     size_t header_count;
+    bool closes; /* the connection ends behind it */
 };
 
 /* A value that is too long is cut; a header too many is left out. */

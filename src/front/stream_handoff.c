@@ -87,6 +87,8 @@ void stream_refuse(struct exchange *exchange, const char *reason)
     sse_append_event(&exchange->response.body, &event);
     buffer_free(&data);
     set_stream_head(&exchange->response);
+    /* Those who are put off make room for others. */
+    exchange->response.closes = true;
     exchange_answer(exchange);
 }
 
@@ -103,14 +105,14 @@ static uint64_t expires_ms_of(const struct grant *grant)
 /* For whom the stream is held; false when memory is short. */
 static bool lease_stream(struct exchange *exchange, struct subscriber *subscriber)
 {
-    if (!exchange->grant)
+    struct text subject = exchange_subject(exchange);
+    if (!exchange->grant && subject.length == 0)
         return true;
     bool is_consumer = exchange->route.endpoint == ENDPOINT_GROUP_EVENTS;
-    struct text subject = grant_subject(exchange->grant);
     const struct lease_terms terms = {
-        .expires_ms = expires_ms_of(exchange->grant),
+        .expires_ms = exchange->grant ? expires_ms_of(exchange->grant) : 0,
         .known_ms = exchange->head_complete_ns / CLOCK_NS_PER_MS,
-        .credential = grant_credential(exchange->grant),
+        .credential = exchange->grant ? grant_credential(exchange->grant) : 0,
         .subject = subject.bytes,
         .subject_length = subject.length,
         .stream = is_consumer ? exchange->route.name.bytes : NULL,

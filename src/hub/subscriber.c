@@ -43,7 +43,7 @@ bool subscriber_fell_silent(const struct subscriber *subscriber)
 static ssize_t kernel_takes(struct subscriber *subscriber, struct delivery *delivery,
                             const struct iovec *vectors, int count)
 {
-    struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)vectors, .msg_iovlen = (size_t)count };
+    struct msghdr message = { .msg_iov = (struct iovec *)vectors, .msg_iovlen = (size_t)count };
     ssize_t taken;
     do {
         taken = count == 1 ? send(subscriber->descriptor, vectors->iov_base, vectors->iov_len,
@@ -172,7 +172,7 @@ enum delivery_result subscriber_send_bytes(struct subscriber *subscriber, struct
     if (subscriber->compressed)
         return send_own_coded(subscriber, delivery, bytes, length);
     if (!subscriber_has_backlog(subscriber)) {
-        struct iovec vector = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = length };
+        struct iovec vector = { .iov_base = (void *)bytes, .iov_len = length };
         taken = kernel_takes(subscriber, delivery, &vector, 1);
         if (taken < 0)
             return DELIVERY_GONE;

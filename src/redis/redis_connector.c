@@ -153,6 +153,10 @@ static void on_connecting(evutil_socket_t descriptor, short what, void *context)
 
 static void start_connecting(struct redis_connector *connector)
 {
+    if (connector->address_count == 0) {
+        fail(connector, "the name has no address");
+        return;
+    }
     connector->address_next = 0;
     connector->address_timeout_ms = connector->timeout_ms / connector->address_count;
     connect_next(connector, 0);
@@ -217,10 +221,10 @@ static void on_resolved(int result, struct evutil_addrinfo *found, void *context
         connector->lookup = NULL;
         for (struct evutil_addrinfo *each = found; each && result == 0; each = each->ai_next)
             add_address(connector, each->ai_addr, (socklen_t)each->ai_addrlen);
-        if (connector->address_count > 0)
+        if (result == 0)
             start_connecting(connector);
         else
-            fail(connector, result != 0 ? evutil_gai_strerror(result) : "the name has no address");
+            fail(connector, evutil_gai_strerror(result));
     }
     if (found)
         evutil_freeaddrinfo(found);

@@ -1,6 +1,7 @@
 #include "wire/gzip.h"
 
 #include <stdlib.h>
+#define ZLIB_CONST
 #include <zlib.h>
 
 /* Higher levels gain some percent and cost a multiple. */
@@ -161,7 +162,7 @@ static size_t deflate_to_scratch(struct gzip *gzip, const char *bytes, size_t le
     if (!buffer_reserve(&gzip->scratch, room) || !make_ready(gzip))
         return 0;
     z_stream *deflater = &gzip->deflater;
-    deflater->next_in = (Bytef *)(uintptr_t)bytes;
+    deflater->next_in = (const Bytef *)bytes;
     deflater->avail_in = (uInt)length;
     deflater->next_out = (Bytef *)gzip->scratch.data;
     deflater->avail_out = (uInt)room;

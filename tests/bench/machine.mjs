@@ -36,7 +36,7 @@ function parseCoreList(list) {
 export function pickCores() {
   const allowed = parseCoreList(/Cpus_allowed_list:\s*(\S+)/.exec(text('/proc/self/status'))?.[1] ?? '0');
   if (allowed.length < 2) return undefined;
-  const servers = Math.max(1, Math.floor((allowed.length - 1) / 2));
+  const servers = allowed.length < 4 ? 1 : Math.floor(allowed.length / 2);
   const server = allowed.slice(0, servers);
   const load = allowed.slice(servers + (allowed.length > 3 ? 1 : 0));
   return { server, redis: allowed.length > 3 ? [allowed[servers]] : load, load, all: allowed };

@@ -10,7 +10,8 @@ const USAGE = `usage: ./dev bench [quick] [options]
   quick                 one short round of the first scenarios, within three minutes
   --install-peers       installs the other servers (Debian: nginx, libnginx-mod-nchan, webdis, pushpin; npm: ioredis,
                         better-sse) and ends; those that are not installed are left out, and the report says so
-  --rounds N            how often everything is measured (default: 3, quick: 1)
+  --rounds N            how often everything is measured (default: 3, quick: 1): some ten minutes each, and as many for the
+                        other servers
   --peer-rounds N       and of these, in how many the other servers are (default: all of them)
   --scenarios S1,S4     only these (S6 is part of S3)
   --targets limit,…     only these; default: limit,coalesced,sluice and all other servers, quick: of these only nchan-redis

@@ -1,6 +1,7 @@
 // Starts what a run needs: Redis, the server under test, and the load generator.
 
 import { createServer } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { makeFolder, removeFolder, startProcess } from '../support/processes.mjs';
 import { until } from '../support/wait.mjs';
 import { prefer, processesOf, wrapped } from './machine.mjs';
@@ -9,6 +10,8 @@ import { CLEAN_ENVIRONMENT } from './targets.mjs';
 const LOAD_SECONDS_MAX = 150;
 /** Some peers pause for seconds under load; what comes after so long without anything is lost. */
 const PEER_PATIENCE_MS = 15000;
+/** Some peers accept connections before all of their processes run, or are connected to Redis. */
+const PEER_START_MS = 1500;
 
 /** A free port below those that the kernel gives to outgoing connections: the clients of a run take thousands of them. */
 export async function serverPort() {
@@ -52,7 +55,7 @@ export async function withServer(target, place, { serverFlags = {}, serverCores 
   const port = await serverPort();
   const folder = makeFolder();
   const own = serverFlags[target.name] ?? [];
-  const flags = own.includes(target.usualFlags?.[0]) ? own : [...(target.usualFlags ?? []), ...own];
+  const flags = [...(target.usualFlags ?? []).filter(([flag]) => !own.includes(flag)).flat(), ...own];
   const command = [...target.command({ ...place, port, folder }), ...flags];
   const [program, ...words] = wrapped(command, coresFor(serverCores, place.cores));
   const server = startProcess(program, words, { environment: CLEAN_ENVIRONMENT });
@@ -63,6 +66,7 @@ export async function withServer(target, place, { serverFlags = {}, serverCores 
   try {
     await Promise.race([until(`${target.name} is ready`, () => target.isReady(port), 10000), ended]);
     await prefer(server.pid);
+    if (target.isPeer) await pause(PEER_START_MS);
     const pids = countedProcesses(target, server.pid);
     return await Promise.race([use({ ...place, port, pids, target }), ended]);
   } finally {

@@ -67,6 +67,9 @@ function flagsOf(program) {
   }
 }
 
+/** Of sluice, unless a scenario says otherwise: one core, as all others have, and no bound on how many may come at once. */
+const USUAL_FLAGS = [['--workers', '1'], ['--stream-rate-max', '0']];
+
 /**
  * The targets to measure, and {name, title, reason} of those that are not installed. Fails on names that are none, and where one that is
  * ours or was asked for is not there.
@@ -89,7 +92,7 @@ export async function loadTargets({ build, targets: names, noPeers, quick }) {
     const [program] = target.command({ port: 0, redisSocket: '', redisPort: 0, folder: '', build });
     if (!existsSync(program)) throw new Error(`${program} is not there: build it (./dev build)`);
     if (target.name === 'sluice') target.flags = flagsOf(program);
-    if (target.flags?.includes('--workers')) target.usualFlags = ['--workers', '1']; // one core, as all others
+    target.usualFlags = USUAL_FLAGS.filter(([flag]) => target.flags?.includes(flag));
   }
   return { targets: picked.filter(({ name }) => !missing.some((other) => other.name === name)), missing };
 }

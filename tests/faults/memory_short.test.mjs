@@ -38,7 +38,7 @@ const REQUESTS = [
 ];
 
 /** Told that there is nothing, that something was missed, or that it should come back later: that is how a request may be lost. */
-const LOST = /^HTTP\/1.1 (4(?!09)|5)|"status":503|event: (refused|gap)/;
+const LOST = /^HTTP\/1.1 (4(?!09)|5)|^HTTP\/1.1 409[^]*\nContent-Length: 0\r\n|"status":503|event: (refused|gap)/;
 
 /**
  * One request by a connection of its own: it is served, or told, or its connection is lost. What hangs is a defect, and fails; a

@@ -10,6 +10,7 @@ import { startGateway } from '../support/gateway.mjs';
 import { makeFolder } from '../support/processes.mjs';
 import { startReceiver } from '../support/receiver.mjs';
 import { startRedis } from '../support/redis.mjs';
+import { HAS_SANITIZER } from '../support/vitals.mjs';
 import { until } from '../support/wait.mjs';
 
 const PATIENCE_MS = 60000;
@@ -22,7 +23,7 @@ const VALGRIND = [
 ];
 
 function reasonToSkip() {
-  if (process.env.ASAN_OPTIONS ?? process.env.TSAN_OPTIONS) return 'the binary has a sanitizer in it';
+  if (HAS_SANITIZER) return 'the binary has a sanitizer in it';
   if (!RUNS_ALL) return 'takes a while: ./dev valgrind and ./dev faults run it';
   if (spawnSync('valgrind', ['--version']).error) return 'needs valgrind';
   return false;

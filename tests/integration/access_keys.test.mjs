@@ -79,6 +79,19 @@ describe('keys for machines', () => {
     assert.ok(!gateway.log.includes(publisher.key.slice(3)), 'no key is logged');
   });
 
+  test('publish and tail of the command line read it from a file', async () => {
+    const url = ['--url', gateway.origin];
+    const keyFile = join(folder, 'publisher');
+    await writeFile(keyFile, `${publisher.key}\n`, { mode: 0o600 });
+    const refused = await sluice(['publish', 'orders.new', '1', ...url]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.output, /401/);
+    const published = await sluice(['publish', 'orders.new', '1', ...url, '--token-file', keyFile]);
+    assert.equal(published.code, 0, published.output);
+    assert.equal((await sluice(['tail', 'news', ...url, '--token-file', keyFile])).code, 1, 'it may publish only');
+    assert.equal((await sluice(['publish', 'orders.new', '1', ...url, '--token-file', '/dev/null'])).code, 2);
+  });
+
   test('rotation drops nobody, and removal the streams of the key that is gone', async () => {
     const second = await newKey('--subscribe', 'news', '--subscribe', 'stream:orders', '--name', 'reader');
     const first = await gateway.stream('/events/stream?channel=news&stream=orders', bearer(reader.key));

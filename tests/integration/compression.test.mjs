@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { startGateway, startPair } from '../support/gateway.mjs';
 import { runProcess, startProcess } from '../support/processes.mjs';
 import { startRedis } from '../support/redis.mjs';
+import { HAS_SANITIZER } from '../support/vitals.mjs';
 import { until, within } from '../support/wait.mjs';
 
 const GZIP = { 'accept-encoding': 'gzip' };
@@ -284,7 +285,7 @@ test('compress: off, and heartbeats when it is on', async (t) => {
 });
 
 test('an idle compressed client costs no more than any', { timeout: 60000 }, async (t) => {
-  if (process.env.ASAN_OPTIONS) return t.skip('measures memory');
+  if (HAS_SANITIZER) return t.skip('measures memory');
   const { gateway } = await startPair(t);
   const anonymous = () => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${gateway.pid}/status`, 'utf8'))[1]) * 1024;
   const open = (count) => Promise.all(Array.from({ length: count }, () => gateway.stream('/events/stream?channel=idle', GZIP)));

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { startGateway } from '../support/gateway.mjs';
 import { RawConnection, statusOf, statuses } from '../support/raw.mjs';
 import { startRedis } from '../support/redis.mjs';
-import { anonymousBytes } from '../support/vitals.mjs';
+import { anonymousBytes, HAS_SANITIZER } from '../support/vitals.mjs';
 
 describe('the request gate', () => {
   let redis, gateway;
@@ -118,7 +118,7 @@ describe('the request gate', () => {
     const before = anonymousBytes(gateway.pid);
     for (let n = 0; n < 300; n++) await ask(empty);
     const grown = anonymousBytes(gateway.pid) - before;
-    assert.ok(process.env.ASAN_OPTIONS || grown < 1 << 20, `300 of them cost ${grown} bytes`);
+    assert.ok(HAS_SANITIZER || grown < 1 << 20, `300 of them cost ${grown} bytes`);
   });
 
   test('a body that drips in is cut off at its deadline', async () => {

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { startGateway } from '../support/gateway.mjs';
 import { makeFolder, removeFolder } from '../support/processes.mjs';
 import { startRedis } from '../support/redis.mjs';
+import { bearer, claims, makeToken, SECRET } from '../support/tokens.mjs';
 import { until } from '../support/wait.mjs';
 
 const STREAM = '/events/stream?channel=x';
@@ -219,4 +220,47 @@ test('limits change on reload; streams that are open stay', async (t) => {
   assert.equal((await open(gateway, {})).reason, 'streams-per-address');
   assert.ok(streams.every(({ stream }) => stream.isOpen));
   for (const { stream } of streams) await stream.close();
+});
+
+describe('who it was', () => {
+  test('is in the audit log, a line for each refusal', async (t) => {
+    const gateway = await start(t, '--streams-per-subject-max', '1', '--access-log', 'off', '--log-level', 'warn');
+    const first = await open(gateway, from('203.0.113.7', 'ann'));
+    await open(gateway, from('203.0.113.8', 'ann'));
+    const [line] = await gateway.process.sees(/.*access refused.*/);
+    for (const part of ['reason=limited', 'subject=ann', 'peer=203.0.113.8', 'streams-per-subject', 'path=/events/stream'])
+      assert.ok(line.includes(part), `${part} in ${line}`);
+    assert.equal(await gateway.metric('sluice_access_refused_total{reason="limited"}'), 1);
+    await first.stream.close();
+  });
+
+  test('and he can be cut off by the name that a trusted proxy gave him', async (t) => {
+    const gateway = await start(t);
+    const ann = await open(gateway, from('203.0.113.7', 'ann'));
+    const bob = await open(gateway, from('203.0.113.7', 'bob'));
+    const cut = await gateway.request('DELETE', '/subscribers?subject=ann');
+    assert.ok([200, 202, 204].includes(cut.status), cut.text);
+    await ann.stream.end();
+    await redis.publish('x', 'on');
+    assert.equal((await bob.stream.next()).data, 'on');
+    await bob.stream.close();
+  });
+});
+
+test('whose name a token has is limited by it, not by what a header says', async (t) => {
+  const gateway = await start(t, '--jwt-secret', SECRET, '--streams-per-subject-max', '1', '--publish-rate-per-subject-max', '2');
+  const as = (sub, name, address = '203.0.113.7') => ({ ...from(address, name), ...bearer(makeToken(claims({ subscribe: ['x'], publish: ['x'] }, { sub }))) });
+  const first = await open(gateway, as('ann', 'somebody'));
+  assert.equal((await open(gateway, as('ann', 'somebody-else', '203.0.113.8'))).reason, 'streams-per-subject');
+  const bob = await open(gateway, as('bob', 'somebody'));
+  assert.ok(!first.reason && !bob.reason);
+  const send = (headers) => gateway.publish([{ channel: 'x', payload: 1 }, { channel: 'x', payload: 2 }], headers);
+  assert.equal((await send(as('ann', 'a'))).status, 200);
+  assert.equal((await send(as('ann', 'b'))).status, 429);
+  assert.equal((await send(as('bob', 'a'))).status, 200);
+  // Who may not is told so, and takes nothing from anybody's rate.
+  assert.equal((await gateway.publish({ channel: 'y', payload: 1 }, as('cleo'))).status, 403);
+  assert.equal((await send(as('cleo'))).status, 200);
+  await first.stream.close();
+  await bob.stream.close();
 });

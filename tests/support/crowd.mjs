@@ -31,7 +31,10 @@ class Member {
     this.connections++;
     this.isServed = false;
     this.socket = connect({ port: this.crowd.port, host: '127.0.0.1' });
-    this.socket.on('error', () => this.failures++);
+    this.socket.on('error', ({ code }) => {
+      this.failures++;
+      this.crowd.count(code);
+    });
     const id = this.lastEventId ? `Last-Event-ID: ${this.lastEventId}\r\n` : '';
     this.socket.on('connect', () => this.socket.write(`GET ${this.path} HTTP/1.1\r\nHost: x\r\n${id}\r\n`));
     parser.lastEventId = this.lastEventId;
@@ -41,6 +44,8 @@ class Member {
         const end = head.indexOf('\r\n\r\n');
         if (end < 0) return;
         this.isServed = head.startsWith('HTTP/1.1 200') && !/content-length/i.test(head.slice(0, end));
+        if (this.isServed) this.servedAt = Date.now();
+        else this.crowd.count(head.slice(9, 12));
         bytes = Buffer.from(head.slice(end + 4), 'latin1');
         head = null;
       }
@@ -77,7 +82,13 @@ export class Crowd {
     this.port = port;
     this.comesBack = comesBack;
     this.members = [];
+    /** What went wrong, a status or the code of an error: how often. */
+    this.problems = new Map();
     t.after(() => this.leave());
+  }
+
+  count(problem) {
+    this.problems.set(problem, (this.problems.get(problem) ?? 0) + 1);
   }
 
   /** Opens `count` streams; connecting is paced, so that it is not the crowd's own queue that is measured. */

@@ -21,7 +21,7 @@ import { describe, test } from 'node:test';
 import { NO_ALLOCATIONS } from './allocations.mjs';
 import { FAKETIME } from './faketime.mjs';
 import { until } from './wait.mjs';
-import { isBackAt, vitalsOf } from './vitals.mjs';
+import { HAS_SANITIZER, isBackAt, vitalsOf } from './vitals.mjs';
 
 /** ./dev faults: no case is too long or too large. */
 export const RUNS_ALL = process.env.SLUICE_FAULTS === 'all';
@@ -41,9 +41,10 @@ const NEEDS = {
   root: () => (process.geteuid() === 0 ? undefined : 'needs root'),
   allocator: () => NO_ALLOCATIONS,
   bwrap: () => missing('bwrap', 'bubblewrap'),
-  strace: () => missing('strace', 'strace'),
+  // LeakSanitizer cannot look at a process that is traced.
+  strace: () => (HAS_SANITIZER ? 'needs a binary without a sanitizer' : missing('strace', 'strace')),
   'systemd-analyze': () => missing('systemd-analyze', 'systemd'),
-  faketime: () => (FAKETIME && !process.env.ASAN_OPTIONS ? undefined : 'needs libfaketime, without a sanitizer'),
+  faketime: () => (FAKETIME && !HAS_SANITIZER ? undefined : 'needs libfaketime, without a sanitizer'),
 };
 
 /** Why a case is not run here, or undefined. */

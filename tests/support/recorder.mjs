@@ -19,6 +19,9 @@ import { until } from './wait.mjs';
 /** Redis that has after kill -9 what it had before: without it streams begin again. */
 export const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
+/** The most that is written at once. */
+const BURST = 4;
+
 const CHANNELS = ['rec.a', 'rec.b', 'rec.c'];
 const STREAM = 'rec-stream';
 const BATCH = 'rec';
@@ -158,12 +161,13 @@ export class Recorder {
     await this.live();
   }
 
+  /** At its rate, or as this process gets its turns: what it cannot read in time it must not write. */
   async #write() {
-    const start = Date.now() - (this.next / this.perSecond) * 1000;
-    let due = 0;
-    while (this.isWriting) {
-      for (due = Math.floor(((Date.now() - start) / 1000) * this.perSecond); this.next < due && this.isWriting; ) this.#writeNext();
+    let last = Date.now();
+    for (let owed = 0; this.isWriting; last = Date.now()) {
       await pause(5);
+      owed = Math.min(owed + ((Date.now() - last) / 1000) * this.perSecond, BURST);
+      for (; owed >= 1 && this.isWriting; owed--) this.#writeNext();
     }
   }
 

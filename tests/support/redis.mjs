@@ -116,26 +116,29 @@ function aclOfTests() {
 }
 
 class Redis {
-  constructor(folder, port, args) {
+  constructor(folder, port, args, { address = '127.0.0.1', launcher = [] } = {}) {
+    this.address = address;
+    this.launcher = launcher;
     this.folder = folder;
     this.socket = join(folder, 'redis.sock');
     this.port = port;
     this.args = args;
     /** What a gateway connects to. */
     const login = args.includes('--aclfile') ? '' : ACL_LOGIN;
-    this.url = port ? `redis://${login}127.0.0.1:${port}` : `unix://${login}${this.socket}`;
+    this.url = port ? `redis://${login}${address}:${port}` : `unix://${login}${this.socket}`;
     /** As whom a gateway at that URL logs in. */
     this.user = login ? 'sluice' : 'default';
   }
 
   async start() {
-    const args = ['--port', String(this.port ?? 0), '--bind', '127.0.0.1', '--unixsocket', this.socket, '--dir', this.folder];
+    const args = ['--port', String(this.port ?? 0), '--bind', this.address, '--unixsocket', this.socket, '--dir', this.folder];
     args.push('--save', '', '--appendonly', 'no', '--daemonize', 'no', ...this.args);
     if (this.user === 'sluice') {
       writeFileSync(join(this.folder, 'users.acl'), aclOfTests());
       args.push('--aclfile', join(this.folder, 'users.acl'));
     }
-    this.process = startProcess('redis-server', args);
+    const [program, ...rest] = [...this.launcher, 'redis-server', ...args];
+    this.process = startProcess(program, rest);
     await this.process.sees(/ready to accept connections/i);
     this.client = await this.connect();
   }
@@ -189,10 +192,10 @@ class Redis {
 
 /**
  * Starts redis-server on a unix socket in a folder of its own, with `tcp: true` on a free port of loopback too. `args` are more of
- * its settings.
+ * its settings; `place` is where else it runs: {address, launcher}, words before its own.
  */
-export async function startRedis({ tcp = false, args = [] } = {}) {
-  const redis = new Redis(makeFolder(), tcp ? await freePort() : undefined, args);
+export async function startRedis({ tcp = false, args = [], place } = {}) {
+  const redis = new Redis(makeFolder(), tcp ? await freePort() : undefined, args, place);
   try {
     await redis.start();
     return redis;

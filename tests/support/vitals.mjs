@@ -5,8 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SLOWNESS } from './wait.mjs';
 
-/** AddressSanitizer keeps what is freed for a while (256 MB of it), so its processes say nothing about memory. */
-const KEEPS_FREED_MEMORY = process.env.ASAN_OPTIONS !== undefined;
+/** Sanitizers keep what is freed for a while (256 MB of it) and notes on everything, so their processes say nothing about memory. */
+export const HAS_SANITIZER = (process.env.ASAN_OPTIONS ?? process.env.TSAN_OPTIONS) !== undefined;
 
 /** malloc gives pages back late and in pieces: less than this is no growth. */
 export const MEMORY_TOLERANCE_BYTES = 12 * 2 ** 20;
@@ -61,7 +61,7 @@ export async function isBackAt(before, { memoryTolerance = MEMORY_TOLERANCE_BYTE
     const now = vitalsOf(before.pid);
     assert.equal(now.start, before.start, 'the process is another one');
     const grown = now.memory - before.memory;
-    const isMemoryBack = KEEPS_FREED_MEMORY || grown <= memoryTolerance;
+    const isMemoryBack = HAS_SANITIZER || grown <= memoryTolerance;
     if (now.descriptors <= before.descriptors && isMemoryBack) return now;
     if (Date.now() > deadline) {
       assert.ok(now.descriptors <= before.descriptors, `${now.descriptors} descriptors, ${before.descriptors} before`);

@@ -5,10 +5,11 @@ import { fileURLToPath } from 'node:url';
 
 const file = (name) => fileURLToPath(new URL(name, import.meta.url));
 
-export function nodePeer({ name, title, server, module }) {
+export function nodePeer({ name, title, server, module, adjust }) {
   return {
     name,
     title,
+    adjust,
     missing: () => (existsSync(file(`node_modules/${module}`)) ? undefined : `${module} is not installed`),
     path: '/events?channel={channel}',
     joinedBy: 'retry',

@@ -16,6 +16,7 @@ export default {
   adjust: {
     S2: { options: { clients: 9000, channels: 4500, rate: 4500, warmup: 4500 }, why: `9,000 clients: ${twice}` },
     S3: { options: ({ clients }) => ({ clients: Math.min(clients, 9000) }), why: `at most 9,000 clients: ${twice}` },
+    S4: { options: { messages: 1000 }, why: '1,000 messages: all 5,000 take it a minute' },
   },
   command({ port, folder, redisPort }) {
     const file = join(folder || '/tmp', 'webdis.json');

@@ -55,7 +55,8 @@ Test(quota, nothing_is_limited_and_nothing_kept_by_default)
         cr_assert_eq(quota_take_publish(quota, &caller, 1000, NOW, &excess), QUOTA_TAKEN);
     }
     cr_assert_eq(quota_entries(quota), 0);
-    cr_assert_eq(quota_streams(quota), 100);
+    cr_assert_eq(quota_streams(quota), 0);
+    cr_assert(!places[0].is_taken);
     for (int i = 0; i < 100; i++)
         quota_release(quota, &places[i], NOW);
     cr_assert_eq(quota_streams(quota), 0);

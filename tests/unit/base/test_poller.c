@@ -18,6 +18,7 @@ struct fixture {
     struct event_base *base;
     struct poller *poller;
     int batches;
+    unsigned serving_us; /* how long one takes */
     struct peer *remove_when_ready;
 };
 
@@ -27,6 +28,8 @@ static void on_ready(void *context, void *owner, uint32_t events)
     struct peer *peer = owner;
     peer->events |= events;
     peer->calls++;
+    if (fixture->serving_us > 0)
+        usleep(fixture->serving_us);
     if (peer == fixture->remove_when_ready)
         poller_remove(fixture->poller, peer->near);
 }
@@ -138,6 +141,30 @@ Test(poller, many_ready_are_served_in_batches)
     turn(fixture);
     turn(fixture);
     cr_assert_eq(fixture->batches, 2);
+    for (int i = 0; i < PEERS; i++) {
+        cr_assert_geq(peers[i].calls, 1);
+        peer_close(&peers[i]);
+    }
+    teardown(fixture);
+}
+
+Test(poller, a_batch_ends_in_time_and_nobody_is_left_out)
+{
+    enum { PEERS = 128 };
+    struct fixture *fixture = setup();
+    struct peer peers[PEERS];
+    fixture->serving_us = 500;
+    for (int i = 0; i < PEERS; i++) {
+        peer_open(&peers[i]);
+        cr_assert(poller_add(fixture->poller, peers[i].near, EPOLLOUT, &peers[i]));
+    }
+    turn(fixture);
+    int served = 0;
+    for (int i = 0; i < PEERS; i++)
+        served += peers[i].calls;
+    cr_assert_lt(served, PEERS / 2);
+    for (int i = 0; i < 8; i++)
+        turn(fixture);
     for (int i = 0; i < PEERS; i++) {
         cr_assert_geq(peers[i].calls, 1);
         peer_close(&peers[i]);
