@@ -115,11 +115,12 @@ void dispatcher_destroy(struct dispatcher *dispatcher)
 {
     if (!dispatcher)
         return;
-    for (size_t kind = 0; kind < TOPIC_KINDS; kind++) {
+    /* All topics before any of the maps: with each that goes those that are left are counted. */
+    for (size_t kind = 0; kind < TOPIC_KINDS; kind++)
         if (dispatcher->topics[kind])
             dispatcher_forget_topics(dispatcher, (enum topic_kind)kind);
+    for (size_t kind = 0; kind < TOPIC_KINDS; kind++)
         map_destroy(dispatcher->topics[kind]);
-    }
     for (unsigned i = 0; i < dispatcher->port_count; i++)
         hub_events_clear(&dispatcher->ports[i].events);
     if (dispatcher->flush)
