@@ -91,7 +91,7 @@ struct subscriber {
     struct gzip_check check; /* compressed: of what it was sent, or what waits for it */
     struct backlog *backlog;
     struct hub_companion *companion; /* or NULL; leaves when this is freed */
-    struct lease *lease; /* owned; NULL: everybody may have the stream */
+    struct lease *lease;             /* owned; NULL: everybody may have the stream */
     struct subscriber *next_listed;
     struct list replay;     /* in the hub's list of those who want the next page of a stream's history */
     uint64_t snapshot_etag; /* JOINED: of the snapshot it has; 0 once the same came as a message */

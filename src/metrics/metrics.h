@@ -78,11 +78,11 @@ const char *route_label_name(enum route_label route); /* "/batches/{id}", … or
 
 struct metrics {
     /* clients */
-    uint64_t sse_clients;       /* gauge: open streams */
-    uint64_t sse_connects;      /* streams opened */
-    uint64_t sse_refused;       /* streams refused: over max_clients, or draining */
-    uint64_t sse_events;        /* events handed to clients: one message to 10 clients counts 10 */
-    uint64_t sse_bytes;         /* bytes handed to the kernel for them */
+    uint64_t sse_clients;            /* gauge: open streams */
+    uint64_t sse_connects;           /* streams opened */
+    uint64_t sse_refused;            /* streams refused: over max_clients, or draining */
+    uint64_t sse_events;             /* events handed to clients: one message to 10 clients counts 10 */
+    uint64_t sse_bytes;              /* bytes handed to the kernel for them */
     uint64_t sse_compressed_bytes;   /* of compressed streams, as they are sent */
     uint64_t sse_uncompressed_bytes; /* and what they would have been */
     uint64_t sse_deflated;           /* pieces deflated, each once for all its clients */

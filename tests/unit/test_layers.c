@@ -29,11 +29,8 @@ struct fence {
     const char *folders[3];
 };
 static const struct fence fences[] = {
-    { "microhttpd", { "front" } },
-    { "hiredis", { "redis" } },
-    { "curl/", { "outgoing", "command" } },
-    { "yaml", { "gateway" } },
-    { "zlib", { "wire" } },
+    { "microhttpd", { "front" } }, { "hiredis", { "redis" } }, { "curl/", { "outgoing", "command" } },
+    { "yaml", { "gateway" } },     { "zlib", { "wire" } },
 };
 
 #define LENGTH_OF(array) (sizeof(array) / sizeof(array)[0])
