@@ -95,6 +95,7 @@ void hub_feed_down(struct hub *hub)
         struct topic *topic;
         while ((topic = map_next(hub->topics[kind], &cursor)) != NULL) {
             topic->state = TOPIC_UNSUBSCRIBED;
+            topic->is_awaited = false;
             topic_discard_turn(topic);
         }
     }
@@ -132,12 +133,20 @@ static void finish_sync(struct hub *hub)
     hub_join_waiting(hub);
 }
 
-static void count_confirmed(struct hub *hub)
+static void end_one_of_sync(struct hub *hub)
 {
-    if (hub->syncing && hub->sync_pending > 0)
-        hub->sync_pending--;
-    if (hub->syncing && hub->sync_pending == 0)
+    if (--hub->sync_pending == 0)
         finish_sync(hub);
+}
+
+/* Only those that were asked for when the feed came back: what is new since may be confirmed before them, as
+ * another hub has it already. */
+static void count_confirmed(struct hub *hub, struct topic *topic)
+{
+    if (!topic->is_awaited)
+        return;
+    topic->is_awaited = false;
+    end_one_of_sync(hub);
 }
 
 void hub_feed_up(struct hub *hub)
@@ -155,11 +164,11 @@ void hub_feed_up(struct hub *hub)
                 continue;
             }
             subscribe(hub, topic);
-            if (topic->state == TOPIC_SUBSCRIBING)
-                hub->sync_pending++;
+            topic->is_awaited = topic->state == TOPIC_SUBSCRIBING;
+            hub->sync_pending += topic->is_awaited;
         }
     }
-    count_confirmed(hub);
+    end_one_of_sync(hub);
 }
 
 static void join_members(struct hub *hub, struct topic *topic)
@@ -187,7 +196,7 @@ void hub_confirmed(struct hub *hub, struct topic *topic, const struct hub_event 
     topic->confirmed_sequence = hub->sequence;
     take_over_kept(hub, topic, event);
     topic->was_confirmed = true;
-    count_confirmed(hub);
+    count_confirmed(hub, topic);
     join_members(hub, topic);
 }
 
@@ -214,8 +223,7 @@ void hub_refused(struct hub *hub, struct topic *topic, const char *problem)
                 hub_dismiss(hub, subscriber, problem);
         }
     }
-    if (topic->kind != TOPIC_STREAM)
-        count_confirmed(hub);
+    count_confirmed(hub, topic);
 }
 
 /* --- streams --- */
