@@ -51,6 +51,14 @@ static void on_sockets_done(void *context)
     hub_visit_listed(context);
 }
 
+/* Clients are let go in calls of others, too, who know them a little longer. */
+static void on_gone(evutil_socket_t descriptor, short events, void *context)
+{
+    (void)descriptor;
+    (void)events;
+    hub_visit_listed(context);
+}
+
 struct hub *hub_create(struct event_base *base, const struct hub_options *options,
                        const struct hub_source *source, struct snapshot_cache *cache, struct metrics *metrics,
                        struct log *log)
@@ -74,11 +82,12 @@ struct hub *hub_create(struct event_base *base, const struct hub_options *option
     struct history_source history_source = { source->read_history, source->context };
     hub->history = history_create(&history_source);
     hub->poller = poller_create(base, on_socket_ready, on_sockets_done, hub);
+    hub->gone = event_new(base, -1, 0, on_gone, hub);
     hub->delivery = (struct delivery){ .poller = hub->poller, .metrics = metrics, .now_ms = clock_now_ms() };
     hub->delivery.gzip = gzip_create(options->deflate_bytes_min, metrics);
     hub_set_options(hub, options);
     if (!hub->delivery.gzip || !hub->topics[TOPIC_CHANNEL] || !hub->topics[TOPIC_PATTERN] ||
-        !hub->topics[TOPIC_STREAM] || !hub->history || !hub->poller || !hub_start_replays(hub) ||
+        !hub->topics[TOPIC_STREAM] || !hub->history || !hub->poller || !hub->gone || !hub_start_replays(hub) ||
         !hub_start_hold(hub) || !hub_start_timers(hub)) {
         hub_destroy(hub);
         return NULL;
@@ -108,6 +117,8 @@ void hub_destroy(struct hub *hub)
     while ((subscriber = heartbeat_any(&hub->heartbeat)) != NULL)
         hub_let_go(hub, subscriber);
     hub_visit_listed(hub);
+    if (hub->gone)
+        event_free(hub->gone);
     for (size_t kind = 0; kind < TOPIC_KINDS; kind++) {
         size_t cursor = 0;
         struct topic *topic;
@@ -399,6 +410,7 @@ void hub_let_go(struct hub *hub, struct subscriber *subscriber)
     hub->metrics->sse_clients--;
     give_place_back(hub);
     hub_list(hub, subscriber);
+    event_active(hub->gone, 0, 0);
 }
 
 void hub_failed(struct hub *hub, struct subscriber *subscriber, enum delivery_result result)

@@ -69,6 +69,7 @@ struct hub {
 
     struct delivery delivery;
     struct poller *poller;
+    struct event *gone; /* frees those who have been let go */
     struct heartbeat heartbeat;
     struct subscriber *listed; /* to be flushed or freed when the turn ends */
     struct subscriber *held;   /* of several topics: theirs waits for more, until hold_until_ms */
