@@ -58,6 +58,7 @@ struct gateway {
     struct worker **workers;
     unsigned worker_count;
     atomic_uint threads_up; /* main thread and workers for which Redis is up */
+    struct log_limiter loss_limiter, load_limiter, origin_limiter, history_limiter; /* of all threads */
 
     struct event *sweep_timer;
     uint64_t swept_connects;   /* streams opened so far, when last swept … */

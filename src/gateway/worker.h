@@ -66,10 +66,7 @@ struct worker {
     bool feed_up;
     uint64_t feed_generation;
     atomic_size_t queued_bytes; /* told by the dispatcher, not applied yet */
-    struct log_limiter load_limiter;
-    struct log_limiter origin_limiter;
-    struct log_limiter history_limiter;
-    struct buffer entry_json; /* of the entry being handed on */
+    struct buffer entry_json;   /* of the entry being handed on */
 
     struct event *drain_timer;
     atomic_size_t held; /* clients and requests that are left, while draining */

@@ -115,7 +115,7 @@ static bool catch_up(void *context)
     return true;
 }
 
-static void deliver(void *context, struct hub_events *events)
+static bool deliver(void *context, struct hub_events *events)
 {
     struct stage *stage = context;
     struct hub_events turn = *events;
@@ -126,6 +126,7 @@ static void deliver(void *context, struct hub_events *events)
         hub_apply(stage->hub, &event);
     hub_turn_end(stage->hub);
     hub_events_recycle(&turn, events);
+    return true;
 }
 
 /* --- one worker has everything --- */

@@ -330,6 +330,22 @@ Test(hub, what_the_ring_drops_while_all_is_subscribed_again_is_told)
     client_close(several);
 }
 
+Test(hub, topics_of_other_hubs_are_no_part_of_what_is_subscribed_again)
+{
+    struct client *single = open_plain("a");
+    fixture_confirm(&fixture, "a");
+    fixture_feed_down(&fixture);
+    fixture_feed_up(&fixture);
+    client_clear(single);
+    struct client *newcomer = open_plain("b");
+    fixture_confirm(&fixture, "b"); /* as it is at once when another hub has it */
+    cr_expect_str_eq(client_read(single), "", "its own topic is not confirmed yet");
+    fixture_confirm(&fixture, "a");
+    cr_expect_eq(client_count(single, "redis-reconnect"), 1u);
+    client_close(newcomer);
+    client_close(single);
+}
+
 Test(hub, client_that_came_while_redis_was_away_is_told)
 {
     fixture_feed_down(&fixture);
