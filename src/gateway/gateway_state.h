@@ -30,6 +30,7 @@
 #include "redis/tail.h"
 
 struct control;
+struct shared_access;
 struct worker;
 
 struct gateway {
@@ -52,6 +53,7 @@ struct gateway {
     struct buffer entry_json;    /* of the entry being handed on */
     struct quota *quota;         /* of all workers together */
     struct control *control;
+    struct shared_access *shared_access;
 
     struct mailbox *mailbox; /* what the workers ask of the main thread */
     struct hub_shared hub_shared;

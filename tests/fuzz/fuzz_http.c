@@ -326,7 +326,7 @@ static void make_front(struct stage *stage)
                                                    .jwt_issuer = "",
                                                    .jwt_cookie = "",
                                                    .machine_keys_file = "" };
-    stage->access = access_create(stage->base, &access_options, NULL, stage->metrics, NULL, &problem);
+    stage->access = access_create(stage->base, &access_options, NULL, NULL, &problem);
     stage->audit = audit_create(1, stage->metrics, NULL);
     REQUIRE(stage->access && stage->audit);
     const struct front_services services = {
