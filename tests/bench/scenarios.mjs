@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { runProcess } from '../support/processes.mjs';
+import { accessScenarios } from './access_scenarios.mjs';
 import { featureScenarios } from './feature_scenarios.mjs';
 import { growthScenarios } from './growth_scenarios.mjs';
 import { streamScenarios } from './stream_scenarios.mjs';
@@ -11,7 +12,7 @@ import { streamScenarios } from './stream_scenarios.mjs';
 const DESCRIPTORS = Number(/Max open files +\d+ +(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024);
 
 const MANY = Math.min(19500, DESCRIPTORS - 500);
-const SOME = Math.min(10000, MANY);
+export const SOME = Math.min(10000, MANY);
 const THOUSAND = Math.min(1000, MANY);
 
 export const perMillion = ({ serverCpuSeconds, deliveries }) => (serverCpuSeconds.measured.total / deliveries) * 1e6;
@@ -49,7 +50,7 @@ async function readSnapshotTenTimes({ port, redisSocket }) {
 
 /** All there are. `quick` makes them short; figures are then rougher, not different. */
 export function allScenarios(options) {
-  return [...coreScenarios(options), ...streamScenarios(options), ...growthScenarios(options), ...featureScenarios(options)];
+  return [...coreScenarios(options), ...streamScenarios(options), ...growthScenarios(options), ...featureScenarios(options), ...accessScenarios(options)];
 }
 
 function coreScenarios({ quick }) {
