@@ -1,6 +1,7 @@
 #include "access/token.h"
 
 #include "../front/front_text.h"
+#include "access/grant_json.h"
 #include "token_fixture.h"
 
 #define NOW_MS UINT64_C(1763700000000)
@@ -164,6 +165,73 @@ Test(token, claims)
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         cr_expect_eq(claims_verdict(wrong[i]), TOKEN_REFUSED, "%s", wrong[i]);
+}
+
+/* The same claims or header with one letter escaped are read by the other reader, which must say the same. */
+static void expect_same_by_both_readers(const char *header, const char *claims,
+                                        const struct token_rules *rules)
+{
+    char other_header[1024], other_claims[4096];
+    struct grant *grants[3] = { 0 };
+    struct buffer rights[3] = { 0 };
+    snprintf(other_header, sizeof(other_header), "{\"\\u%04x%s", header[2], header + 3);
+    snprintf(other_claims, sizeof(other_claims), "{\"\\u%04x%s", claims[2], claims + 3);
+    enum token_verdict verdict = read_with(header, claims, rules, &grants[0]);
+    cr_expect_eq(read_with(other_header, claims, rules, &grants[1]), verdict, "%s", other_header);
+    cr_expect_eq(read_with(header, other_claims, rules, &grants[2]), verdict, "%s", other_claims);
+    for (int i = 0; i < 3; i++) {
+        if (grants[i])
+            grant_append_json(grants[i], &rights[i]);
+        cr_expect(rights[i].size == rights[0].size &&
+                      (rights[0].size == 0 || memcmp(rights[i].data, rights[0].data, rights[0].size) == 0),
+                  "%s: %.*s", claims, (int)rights[i].size, rights[i].data);
+    }
+    for (int i = 0; i < 3; i++) {
+        grant_release(grants[i]);
+        buffer_free(&rights[i]);
+    }
+}
+
+Test(token, both_readers_say_the_same)
+{
+    static const char *const headers[] = {
+        TOKEN_FIXTURE_HEADER,
+        "{\"typ\":\"AT+jwt\",\"alg\":\"HS256\",\"kid\":\"a\",\"jku\":\"https://"
+        "evil.example\",\"x5c\":[\"AA\"]}",
+        "{\"alg\":\"none\"}",
+        "{\"alg\":\"RS256\"}",
+        "{\"alg\":\"HS256\",\"crit\":[\"exp\"]}",
+        "{\"alg\":\"HS256\",\"typ\":\"JWE\"}",
+        "{\"alg\":\"HS256\",\"alg\":\"HS256\"}",
+        "{\"typ\":\"JWT\"}",
+    };
+    static const char *const claims[] = {
+        "{\"sub\":\"ann\",\"exp\":1763700001,\"iat\":1,\"sluice\":{\"subscribe\":[\"batch:*\",\"a\"],"
+        "\"admin\":true}}",
+        "{\"sub\":\"\",\"exp\":1763699998}",
+        "{\"exp\":1763699995}",
+        "{\"exp\":100000000000}",
+        "{\"exp\":100000000001}",
+        "{\"nbf\":1763700006}",
+        "{\"nbf\":1763700005,\"aud\":[\"x\",\"sluice\"],\"iss\":\"https://id.example\"}",
+        "{\"aud\":\"sluice\",\"iss\":\"https://id.example\"}",
+        "{\"aud\":\"other\"}",
+        "{\"sluice\":{\"subscribe\":[\"a*b\"]}}",
+        "{\"sluice\":{\"subscribe\":[\"\"]}}",
+        "{\"sluice\":{\"consume\":[\"stream:a\"],\"publish\":[\"*\"]}}",
+        "{\"sluice\":{\"all\":[]}}",
+        "{\"sub\":\"a\",\"sub\":\"b\"}",
+        "{\"scope\":\"openid\",\"roles\":[\"a\"],\"address\":{\"city\":\"X\"},\"azp\":null,\"ok\":true}",
+    };
+    static const struct token_rules rules = { .audience = "sluice",
+                                              .issuer = "https://id.example",
+                                              .leeway_ms = 5000 };
+    for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+        expect_same_by_both_readers(TOKEN_FIXTURE_HEADER, claims[i], &no_rules);
+        expect_same_by_both_readers(TOKEN_FIXTURE_HEADER, claims[i], &rules);
+    }
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+        expect_same_by_both_readers(headers[i], claims[0], &no_rules);
 }
 
 Test(token, forms)
