@@ -16,7 +16,7 @@
  *   access.{h,c}        the settings, and the choice of the way above
  *   access_check.c      one question: what waits for an answer, and the decision
  *   pattern, grant      what may be done; grant_json: read from and written as JSON
- *   token               a JWT: form, signature, claims; token_cache: those that were good
+ *   token               a JWT: form, signature, claims; token_cache: those that a public key found to be good
  *   key_ring, jwk       keys that tokens are signed with: a secret, PEM, JWKS; each with its algorithms
  *   signature           is this the signature of these bytes by this key (OpenSSL)
  *   jwks                a JWKS by its address: asked for, kept, asked for again for a key that is not in it

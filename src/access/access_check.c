@@ -150,11 +150,13 @@ static bool check_token(struct access *access, struct text token, const struct a
     }
     const struct key_ring *rings[] = { config->keys, config->jwks ? jwks_keys(config->jwks) : NULL };
     char problem[TOKEN_PROBLEM_MAX];
+    bool is_worth_keeping;
     struct grant *grant;
-    enum token_verdict verdict =
-        token_read(token, rings, config->jwks ? 2 : 1, &config->rules, clock_wall_ms(), &grant, problem);
+    enum token_verdict verdict = token_read(token, rings, config->jwks ? 2 : 1, &config->rules,
+                                            clock_wall_ms(), &grant, &is_worth_keeping, problem);
     if (verdict == TOKEN_GOOD) {
-        token_cache_keep(config->tokens, token, grant);
+        if (is_worth_keeping)
+            token_cache_keep(config->tokens, token, grant);
         decide(grant, question, ret_decision);
     } else if (verdict == TOKEN_NO_KEY && config->jwks && key_ring_count(rings[1]) == 0) {
         refuse(ret_decision, ACCESS_UNAVAILABLE, REFUSAL_UNDECIDED,

@@ -277,11 +277,12 @@ static enum token_verdict read_payload(struct text payload, const struct token_r
 
 enum token_verdict token_read(struct text token, const struct key_ring *const *rings, size_t ring_count,
                               const struct token_rules *rules, uint64_t now_wall_ms, struct grant **ret_grant,
-                              char ret_problem[static TOKEN_PROBLEM_MAX])
+                              bool *ret_is_worth_keeping, char ret_problem[static TOKEN_PROBLEM_MAX])
 {
     struct token_parts parts;
     struct token_header header;
     *ret_grant = NULL;
+    *ret_is_worth_keeping = false;
     if (token.length > TOKEN_BYTES_MAX)
         return refuse(ret_problem, "The token is larger than 8 KiB.");
     if (!split(token, &parts))
@@ -291,6 +292,7 @@ enum token_verdict token_read(struct text token, const struct key_ring *const *r
         verdict = check_signature(&parts, &header, rings, ring_count, ret_problem);
     if (verdict == TOKEN_GOOD)
         verdict = read_payload(parts.payload, rules, now_wall_ms, ret_grant, ret_problem);
+    *ret_is_worth_keeping = verdict == TOKEN_GOOD && header.algorithm > SIGNATURE_HS512;
     json_decref(header.json);
     return verdict;
 }

@@ -23,8 +23,9 @@ static enum token_verdict read_token(struct text token, struct grant **ret_grant
     char problem[TOKEN_PROBLEM_MAX] = "";
     struct key_ring *ring = key_ring_create();
     const struct key_ring *rings[] = { ring };
+    bool keep;
     REQUIRE(ring && key_ring_add_secret(ring, text_of(SECRET, strlen(SECRET)), problem));
-    enum token_verdict verdict = token_read(token, rings, 1, &rules, NOW_MS, ret_grant, problem);
+    enum token_verdict verdict = token_read(token, rings, 1, &rules, NOW_MS, ret_grant, &keep, problem);
     REQUIRE((verdict == TOKEN_GOOD) == (*ret_grant != NULL));
     REQUIRE((verdict == TOKEN_GOOD) == (*problem == '\0'));
     key_ring_destroy(ring);
