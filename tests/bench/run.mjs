@@ -18,15 +18,13 @@ function adjusted(target, scenario, options) {
   return { ...options, ...(typeof own === 'function' ? own(options) : own) };
 }
 
-async function measure(scenario, target, place, round) {
+async function measure(scenario, target, place) {
   if (scenario.measure) {
     const use = (server) => scenario.measure(server, (options) => runLoad(server, options));
     return { main: await withServer(target, place, scenario, use) };
   }
   const results = {};
-  const order = Object.entries(scenario.runs);
-  if (round % 2) order.reverse();
-  for (const [name, options] of order) {
+  for (const [name, options] of Object.entries(scenario.runs)) {
     const own = adjusted(target, scenario, options);
     results[name] = await withServer(target, place, own, (server) => runLoad(server, own));
   }
@@ -63,7 +61,7 @@ async function measureAll(options, chosen, targets, place) {
         if (target.adjust?.[scenario.id]) notes.add(`${scenario.id} of ${target.title} with ${target.adjust[scenario.id].why}`);
         console.error(`round ${round + 1}/${options.rounds}: ${scenario.id} ${target.name}`);
         try {
-          const runs = await measure(scenario, target, place, round);
+          const runs = await measure(scenario, target, place);
           const figures = scenario.figures(scenario.measure ? runs.main : runs);
           records.push({ round, scenario: scenario.id, target: target.name, figures, runs });
         } catch (problem) {

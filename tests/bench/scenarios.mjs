@@ -12,7 +12,7 @@ import { streamScenarios } from './stream_scenarios.mjs';
 const DESCRIPTORS = Number(/Max open files +\d+ +(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024);
 
 const MANY = Math.min(19500, DESCRIPTORS - 500);
-export const SOME = Math.min(10000, MANY);
+const SOME = Math.min(10000, MANY);
 const THOUSAND = Math.min(1000, MANY);
 
 export const perMillion = ({ serverCpuSeconds, deliveries }) => (serverCpuSeconds.measured.total / deliveries) * 1e6;
