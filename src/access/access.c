@@ -58,7 +58,6 @@ static bool make_jwks(const struct access *access, struct access_config *config,
         .refresh_ms = options->jwks_refresh_ms,
         .base = access->base,
         .bindings = &access->bindings,
-        .metrics = access->metrics,
         .log = access->log,
     };
     config->jwks = jwks_create(&jwks_options);
@@ -94,8 +93,7 @@ static bool make_config(const struct access *access, const struct access_options
 /* --- life --- */
 
 struct access *access_create(struct event_base *base, const struct access_options *options,
-                             const struct access_bindings *bindings, struct metrics *metrics, struct log *log,
-                             char **ret_problem)
+                             const struct access_bindings *bindings, struct log *log, char **ret_problem)
 {
     *ret_problem = NULL;
     struct access *access = calloc(1, sizeof(*access));
@@ -104,7 +102,6 @@ struct access *access_create(struct event_base *base, const struct access_option
     access->base = base;
     if (bindings)
         access->bindings = *bindings;
-    access->metrics = metrics;
     access->log = log;
     list_init(&access->checks);
     if (make_config(access, options, &access->config, ret_problem))
@@ -117,7 +114,7 @@ void access_destroy(struct access *access)
 {
     if (!access)
         return;
-    access_give_up_checks(access);
+    access_stop(access);
     clear_config(&access->config);
     free(access);
 }

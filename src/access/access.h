@@ -16,14 +16,19 @@
  *   access.{h,c}        the settings, and the choice of the way above
  *   access_check.c      one question: what waits for an answer, and the decision
  *   pattern, grant      what may be done; grant_json: read from and written as JSON
- *   token               a JWT: form, signature, claims; token_cache: those that were good
+ *   token               a JWT: form, signature, claims; token_cache: those that a public key found to be good
  *   key_ring, jwk       keys that tokens are signed with: a secret, PEM, JWKS; each with its algorithms
  *   signature           is this the signature of these bytes by this key (OpenSSL)
- *   jwks                a JWKS by its address: fetched, kept, fetched again for a key that is not in it
+ *   jwks                a JWKS by its address: asked for, kept, asked for again for a key that is not in it
+ *   jwks_fetcher        fetches it, once for all threads that ask for it
+ *   authorizer          asks the application, once for all threads that ask the same
  *   machine_keys        sk_… keys, of which the file has the hashes
  *   credentials         cookies, and which credential a request carries
  *
- * One object a thread, all made from the same settings. Nothing here is on the way of an event to a client.
+ * One struct access a thread, all made from the same settings, and with keys of its own. What is asked of the
+ * outside is asked once for the whole gateway: authorizer and jwks_fetcher belong to the main thread, and the
+ * sources and `fetch` below carry questions there and answers back. A grant may be held by several threads.
+ * Nothing here is on the way of an event to a client.
  */
 #pragma once
 
@@ -120,9 +125,12 @@ void access_know(struct access_check *check, struct grant *grant);
 void access_refuse(struct access_check *check, enum access_verdict verdict, enum refusal_reason reason,
                    const char *detail);
 
-/* GET by the gateway's HTTP client. `done` comes later, once, with the status (0: no answer), unless the
- * access is destroyed before. */
-typedef void access_fetched(void *context, long status, const char *body, size_t body_length);
+/*
+ * The JWKS at an address, from whoever fetches it for all threads (jwks_fetcher.h). `done` comes later, once,
+ * be it that the access is gone: with what was got by a request made at `fetched_ms` (clock_now_ms()), or
+ * without bytes, when it cannot be had.
+ */
+typedef void access_fetched(void *context, struct text jwks, uint64_t fetched_ms);
 struct access_bindings {
     bool (*fetch)(void *context, const char *url, access_fetched *done, void *done_context);
     void *fetch_context;
@@ -148,9 +156,9 @@ struct access_options {
 
 /* NULL with *ret_problem a sentence, freed by the caller: a file that is none, keys that will not do. */
 struct access *access_create(struct event_base *base, const struct access_options *options,
-                             const struct access_bindings *bindings, struct metrics *metrics, struct log *log,
-                             char **ret_problem);
-/* Checks that wait are answered first, with ACCESS_UNAVAILABLE. */
+                             const struct access_bindings *bindings, struct log *log, char **ret_problem);
+/* Checks that wait are answered with ACCESS_UNAVAILABLE, and nobody is asked from now on. */
+void access_stop(struct access *access);
 void access_destroy(struct access *access);
 
 /* On reload, files are read again. False with a sentence, and everything stays as it was. */

@@ -10,11 +10,13 @@
 #include <string.h>
 
 #include "access/access_state.h"
+#include "access/asked.h"
 #include "access/credentials.h"
 #include "base/clock.h"
 
 #define CHALLENGE "Bearer realm=\"sluice\""
 #define NAME_BYTES_SHOWN 120 /* of a topic, in a problem */
+#define ENDING "The gateway is ending."
 
 enum check_way {
     CHECK_DECIDED,
@@ -33,9 +35,7 @@ struct access_check {
     bool asking; /* inside source->ask: the answer waits until that is over */
     bool answered;
     struct access_decision decision;
-    struct access_credentials credentials; /* these refer to `bytes` */
-    struct access_question question;
-    struct access_topic topics[];
+    struct asked *asked;
 };
 
 /* --- decisions --- */
@@ -150,11 +150,13 @@ static bool check_token(struct access *access, struct text token, const struct a
     }
     const struct key_ring *rings[] = { config->keys, config->jwks ? jwks_keys(config->jwks) : NULL };
     char problem[TOKEN_PROBLEM_MAX];
+    bool is_worth_keeping;
     struct grant *grant;
-    enum token_verdict verdict =
-        token_read(token, rings, config->jwks ? 2 : 1, &config->rules, clock_wall_ms(), &grant, problem);
+    enum token_verdict verdict = token_read(token, rings, config->jwks ? 2 : 1, &config->rules,
+                                            clock_wall_ms(), &grant, &is_worth_keeping, problem);
     if (verdict == TOKEN_GOOD) {
-        token_cache_keep(config->tokens, token, grant);
+        if (is_worth_keeping)
+            token_cache_keep(config->tokens, token, grant);
         decide(grant, question, ret_decision);
     } else if (verdict == TOKEN_NO_KEY && config->jwks && key_ring_count(rings[1]) == 0) {
         refuse(ret_decision, ACCESS_UNAVAILABLE, REFUSAL_UNDECIDED,
@@ -242,41 +244,19 @@ bool access_is_anonymous(const struct access *access, const struct access_creden
 
 /* --- waiting --- */
 
-static struct text copy(char **next, struct text text)
-{
-    char *bytes = *next;
-    if (text.length)
-        memcpy(bytes, text.bytes, text.length);
-    *next += text.length;
-    return text.bytes ? text_of(bytes, text.length) : (struct text){ 0 };
-}
-
 /* NULL when memory is short. */
 static struct access_check *keep(struct access *access, const struct access_credentials *credentials,
                                  const struct access_question *question)
 {
-    size_t bytes =
-        credentials->authorization.length + credentials->cookie.length + credentials->ticket.length;
-    for (size_t i = 0; i < question->topic_count; i++)
-        bytes += question->topics[i].name.length;
-    struct access_check *check =
-        calloc(1, sizeof(*check) + question->topic_count * sizeof(check->topics[0]) + bytes);
+    struct access_check *check = calloc(1, sizeof(*check));
     if (!check)
         return NULL;
-    char *next = (char *)(check->topics + question->topic_count);
     check->access = access;
-    check->credentials = *credentials;
-    check->credentials.authorization = copy(&next, credentials->authorization);
-    check->credentials.cookie = copy(&next, credentials->cookie);
-    check->credentials.ticket = copy(&next, credentials->ticket);
-    check->question = (struct access_question){ .action = question->action,
-                                                .topics = check->topics,
-                                                .topic_count = question->topic_count };
-    for (size_t i = 0; i < question->topic_count; i++) {
-        check->topics[i].kind = question->topics[i].kind;
-        check->topics[i].name = copy(&next, question->topics[i].name);
-    }
-    return check;
+    check->asked = asked_create(credentials, question);
+    if (check->asked)
+        return check;
+    free(check);
+    return NULL;
 }
 
 static void let_go(struct access_check *check)
@@ -284,6 +264,7 @@ static void let_go(struct access_check *check)
     list_remove(&check->waiter.node);
     list_remove(&check->node);
     check->access->check_count--;
+    asked_destroy(check->asked);
     free(check);
 }
 
@@ -318,7 +299,7 @@ void access_know(struct access_check *check, struct grant *grant)
     /* A ticket that was got with a key is worth what the key is worth now. */
     const struct machine_keys *keys = check->access->config.machine_keys;
     uint64_t credential = grant_credential(grant);
-    decide(grant, &check->question, &check->decision);
+    decide(grant, &check->asked->question, &check->decision);
     if (credential && !(keys && machine_keys_by_credential(keys, credential)))
         refuse(&check->decision, ACCESS_UNKNOWN, REFUSAL_BAD_CREDENTIAL,
                "The key that this was given out for is gone.");
@@ -329,8 +310,8 @@ void access_refuse(struct access_check *check, enum access_verdict verdict, enum
                    const char *detail)
 {
     refuse(&check->decision, verdict, reason, detail);
-    if (check->question.topic_count > 0)
-        name_topic(&check->decision, &check->question.topics[0]);
+    if (check->asked->question.topic_count > 0)
+        name_topic(&check->decision, &check->asked->question.topics[0]);
     finish(check);
 }
 
@@ -338,14 +319,14 @@ void access_refuse(struct access_check *check, enum access_verdict verdict, enum
 static void on_keys(struct jwks_waiter *waiter)
 {
     struct access_check *check = LIST_OWNER(waiter, struct access_check, waiter);
-    const struct access_credentials *credentials = &check->credentials;
+    const struct access_credentials *credentials = &check->asked->credentials;
     bool is_twice;
     struct text token =
         credentials->authorization.bytes
             ? credentials_bearer(credentials->authorization)
             : credentials_cookie(credentials->cookie, check->access->config.cookie, &is_twice);
     grant_release(check->decision.grant);
-    check_token(check->access, token, &check->question, &check->decision);
+    check_token(check->access, token, &check->asked->question, &check->decision);
     finish(check);
 }
 
@@ -360,7 +341,7 @@ static bool wait_for_answer(struct access_check *check)
         return jwks_wait(access->config.jwks, &check->waiter);
     const struct access_source *source = source_of(check);
     check->asking = true;
-    source->ask(source->context, check, &check->credentials, &check->question);
+    source->ask(source->context, check, &check->asked->credentials, &check->asked->question);
     check->asking = false;
     return !check->answered;
 }
@@ -375,6 +356,10 @@ struct access_check *access_ask(struct access *access, const struct access_crede
     enum check_way way = identify(access, credentials, question, ret_decision);
     if (way == CHECK_DECIDED)
         return NULL;
+    if (access->is_ending) {
+        refuse(ret_decision, ACCESS_UNAVAILABLE, REFUSAL_UNDECIDED, ENDING);
+        return NULL;
+    }
     struct access_check *check =
         access->check_count < ACCESS_CHECKS_MAX ? keep(access, credentials, question) : NULL;
     if (!check) {
@@ -400,12 +385,13 @@ void access_cancel(struct access_check *check)
     let_go(check);
 }
 
-void access_give_up_checks(struct access *access)
+void access_stop(struct access *access)
 {
+    access->is_ending = true;
     while (!list_empty(&access->checks)) {
         struct access_check *check = LIST_OWNER(list_first(&access->checks), struct access_check, node);
         call_source_off(check);
-        refuse(&check->decision, ACCESS_UNAVAILABLE, REFUSAL_UNDECIDED, "The gateway is ending.");
+        refuse(&check->decision, ACCESS_UNAVAILABLE, REFUSAL_UNDECIDED, ENDING);
         finish(check);
     }
 }

@@ -28,11 +28,11 @@ struct access_config {
 struct access {
     struct event_base *base;
     struct access_bindings bindings;
-    struct metrics *metrics;
     struct log *log;
     struct access_config config;
     struct list checks; /* that wait */
     size_t check_count;
+    bool is_ending; /* nobody is asked any more */
 };
 
 /* Whether there are keys for tokens at all. */
@@ -40,6 +40,3 @@ static inline bool access_takes_tokens(const struct access *access)
 {
     return key_ring_count(access->config.keys) > 0 || access->config.jwks;
 }
-
-/* access_check.c: answers all that wait with ACCESS_UNAVAILABLE. */
-void access_give_up_checks(struct access *access);

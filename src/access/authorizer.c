@@ -25,19 +25,10 @@ struct authorizer {
     struct list asked;
     struct list known; /* least recently used first */
     size_t asked_count;
-    struct list waiting; /* every waiter */
     size_t waiting_count;
 };
 
 enum inquiry_state { INQUIRY_QUEUED, INQUIRY_ASKED, INQUIRY_KNOWN };
-
-/* What came of a question. */
-struct outcome {
-    enum access_verdict verdict;
-    enum refusal_reason reason;
-    const char *detail; /* static */
-    struct grant *grant;
-};
 
 struct inquiry {
     struct authorizer *authorizer;
@@ -48,30 +39,16 @@ struct inquiry {
     bool again; /* a subject was revoked since it was put */
     uint64_t queued_ms;
     struct authorizer_question question; /* until it is answered */
-    struct outcome outcome;
+    struct authorizer_outcome outcome;
     uint64_t known_until_ms;
 };
 
-struct waiter {
-    struct list node; /* in inquiry->waiters */
-    struct list all;  /* in authorizer->waiting */
-    struct access_check *check;
-};
-
-static void tell(struct access_check *check, const struct outcome *outcome)
-{
-    if (outcome->verdict == ACCESS_ALLOWED)
-        access_know(check, grant_hold(outcome->grant));
-    else
-        access_refuse(check, outcome->verdict, outcome->reason, outcome->detail);
-}
-
-static const struct outcome overloaded = {
+static const struct authorizer_outcome overloaded = {
     ACCESS_UNAVAILABLE, REFUSAL_UNDECIDED,
     "Too many requests wait for the application to say who may do this. Try again later.", NULL
 };
 
-static const struct outcome undecided = {
+static const struct authorizer_outcome undecided = {
     ACCESS_UNAVAILABLE, REFUSAL_UNDECIDED,
     "The application that decides about this did not answer with yes or no. Try again later.", NULL
 };
@@ -109,20 +86,20 @@ static void change_state(struct inquiry *inquiry, enum inquiry_state state)
     }
 }
 
-static void release_waiter(struct authorizer *authorizer, struct waiter *waiter)
+/* Nothing of the waiter's is looked at behind this. */
+static void tell(struct authorizer *authorizer, struct authorizer_waiter *waiter,
+                 const struct authorizer_outcome *outcome)
 {
-    list_remove(&waiter->node);
-    list_remove(&waiter->all);
-    authorizer->waiting_count--;
-    free(waiter);
+    authorizer_cancel(authorizer, waiter);
+    waiter->done(waiter, outcome);
 }
 
 /* Takes the outcome and tells all who wait. They may ask for more at once, and even push this inquiry out, so
  * it is not looked at any more. */
-static void settle(struct inquiry *inquiry, const struct outcome *outcome, uint64_t ttl_ms)
+static void settle(struct inquiry *inquiry, const struct authorizer_outcome *outcome, uint64_t ttl_ms)
 {
     struct authorizer *authorizer = inquiry->authorizer;
-    struct outcome told = *outcome;
+    struct authorizer_outcome told = *outcome;
     struct list waiters;
     struct list *node;
     grant_hold(told.grant);
@@ -136,12 +113,8 @@ static void settle(struct inquiry *inquiry, const struct outcome *outcome, uint6
         list_remove(node);
         list_append(&waiters, node);
     }
-    while ((node = list_first(&waiters)) != NULL) {
-        struct waiter *waiter = LIST_OWNER(node, struct waiter, node);
-        struct access_check *check = waiter->check;
-        release_waiter(authorizer, waiter);
-        tell(check, &told);
-    }
+    while ((node = list_first(&waiters)) != NULL)
+        tell(authorizer, LIST_OWNER(node, struct authorizer_waiter, node), &told);
     grant_release(told.grant);
 }
 
@@ -173,16 +146,16 @@ static void allow(struct inquiry *inquiry, long status, const char *body, size_t
         fail(inquiry, status, problem);
         return;
     }
-    const struct outcome outcome = { .verdict = ACCESS_ALLOWED, .grant = answer.grant };
+    const struct authorizer_outcome outcome = { .verdict = ACCESS_ALLOWED, .grant = answer.grant };
     settle(inquiry, &outcome, answer.has_ttl ? answer.ttl_ms : options->ttl_ms);
 }
 
 static void judge(struct inquiry *inquiry, long status, const char *body, size_t length, const char *problem)
 {
-    const struct outcome unknown = { ACCESS_UNKNOWN, REFUSAL_APPLICATION,
-                                     "The application does not know who this is.", NULL };
-    const struct outcome denied = { ACCESS_DENIED, REFUSAL_APPLICATION,
-                                    "The application does not allow this.", NULL };
+    const struct authorizer_outcome unknown = { ACCESS_UNKNOWN, REFUSAL_APPLICATION,
+                                                "The application does not know who this is.", NULL };
+    const struct authorizer_outcome denied = { ACCESS_DENIED, REFUSAL_APPLICATION,
+                                               "The application does not allow this.", NULL };
     if (status >= 200 && status < 300)
         allow(inquiry, status, body, length);
     else if (status == 401)
@@ -263,17 +236,12 @@ static struct inquiry *open_inquiry(struct authorizer *authorizer, const unsigne
     return NULL;
 }
 
-static bool join(struct inquiry *inquiry, struct access_check *check)
+static bool join(struct inquiry *inquiry, struct authorizer_waiter *waiter)
 {
     struct authorizer *authorizer = inquiry->authorizer;
-    struct waiter *waiter = NULL;
-    if (authorizer->waiting_count < authorizer->options.waiting_max)
-        waiter = calloc(1, sizeof *waiter);
-    if (!waiter)
+    if (authorizer->waiting_count >= authorizer->options.waiting_max)
         return false;
-    waiter->check = check;
     list_append(&inquiry->waiters, &waiter->node);
-    list_append(&authorizer->waiting, &waiter->all);
     authorizer->waiting_count++;
     return true;
 }
@@ -288,22 +256,35 @@ static struct access_credentials own_credentials(const struct access_credentials
     return own;
 }
 
-static void ask(void *context, struct access_check *check, const struct access_credentials *credentials,
-                const struct access_question *question)
+bool authorizer_may_ask(const struct access_credentials *credentials, struct authorizer_outcome *ret_refusal)
 {
-    struct authorizer *authorizer = context;
+    static const struct authorizer_outcome nobody = {
+        ACCESS_UNKNOWN, REFUSAL_NO_CREDENTIAL,
+        "There is no cookie and no Authorization to show to the application.", NULL
+    };
+    static const struct authorizer_outcome foreign = {
+        ACCESS_DENIED, REFUSAL_FOREIGN_ORIGIN,
+        "A page of this origin may not use cookies here; list it in cors_origins.", NULL
+    };
     const struct access_credentials own = own_credentials(credentials);
+    if (own.cookie.bytes || own.authorization.bytes)
+        return true;
+    *ret_refusal = credentials->cookie.bytes ? foreign : nobody;
+    return false;
+}
+
+void authorizer_ask(struct authorizer *authorizer, const struct access_credentials *credentials,
+                    const struct access_question *question, struct authorizer_waiter *waiter)
+{
+    const struct access_credentials own = own_credentials(credentials);
+    struct authorizer_outcome refusal;
     unsigned char key[DIGEST_BYTES];
-    if (!own.cookie.bytes && !own.authorization.bytes) {
-        bool is_foreign = credentials->cookie.bytes;
-        access_refuse(check, is_foreign ? ACCESS_DENIED : ACCESS_UNKNOWN,
-                      is_foreign ? REFUSAL_FOREIGN_ORIGIN : REFUSAL_NO_CREDENTIAL,
-                      is_foreign ? "A page of this origin may not use cookies here; list it in cors_origins."
-                                 : "There is no cookie and no Authorization to show to the application.");
+    if (!authorizer_may_ask(credentials, &refusal)) {
+        tell(authorizer, waiter, &refusal);
         return;
     }
     if (!authorizer_question_digest(&own, question, key)) {
-        tell(check, &overloaded);
+        tell(authorizer, waiter, &overloaded);
         return;
     }
     struct inquiry *inquiry = map_get(authorizer->inquiries, (const char *)key, sizeof key);
@@ -318,34 +299,25 @@ static void ask(void *context, struct access_check *check, const struct access_c
         authorizer->metrics->authorizer_hits++;
     if (inquiry && inquiry->state == INQUIRY_KNOWN) {
         change_state(inquiry, INQUIRY_KNOWN); /* to the end of the list */
-        struct outcome outcome = inquiry->outcome;
+        struct authorizer_outcome outcome = inquiry->outcome;
         grant_hold(outcome.grant);
-        tell(check, &outcome);
+        tell(authorizer, waiter, &outcome);
         grant_release(outcome.grant);
-    } else if (!inquiry || !join(inquiry, check)) {
+    } else if (!inquiry || !join(inquiry, waiter)) {
         if (inquiry && is_new)
             inquiry_destroy(inquiry);
-        tell(check, &overloaded);
+        tell(authorizer, waiter, &overloaded);
     } else if (is_new) {
         start_queued(authorizer);
     }
 }
 
-static void cancel(void *context, struct access_check *check)
+void authorizer_cancel(struct authorizer *authorizer, struct authorizer_waiter *waiter)
 {
-    struct authorizer *authorizer = context;
-    for (struct list *node = authorizer->waiting.next; node != &authorizer->waiting; node = node->next) {
-        struct waiter *waiter = LIST_OWNER(node, struct waiter, all);
-        if (waiter->check != check)
-            continue;
-        release_waiter(authorizer, waiter);
+    if (!list_linked(&waiter->node))
         return;
-    }
-}
-
-struct access_source authorizer_source(struct authorizer *authorizer)
-{
-    return (struct access_source){ .ask = ask, .cancel = cancel, .context = authorizer };
+    list_remove(&waiter->node);
+    authorizer->waiting_count--;
 }
 
 /* ---- life ---- */
@@ -381,7 +353,6 @@ struct authorizer *authorizer_create(const struct authorizer_options *options,
     list_init(&authorizer->queued);
     list_init(&authorizer->asked);
     list_init(&authorizer->known);
-    list_init(&authorizer->waiting);
     authorizer->url = strdup(options->url);
     authorizer->inquiries = map_create();
     if (authorizer->url && authorizer->inquiries)

@@ -15,8 +15,8 @@
  *                      ▲ too long: UNAVAILABLE                        │                    │
  *                      └────── a subject was revoked meanwhile ───────┘◀───── too old ─────┘
  *
- * All who ask the same with the same credential share one question, and its answer for some seconds. One
- * object a thread.
+ * All who ask the same with the same credential share one question, and its answer for some seconds,
+ * whichever thread they are of: there is one authorizer for the whole gateway, in the main thread.
  */
 #pragma once
 
@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "access/access.h"
+#include "base/list.h"
 
 struct authorizer;
 
@@ -55,11 +56,33 @@ struct authorizer_client {
 struct authorizer *authorizer_create(const struct authorizer_options *options,
                                      const struct authorizer_client *client, struct metrics *metrics,
                                      struct log *log);
-/* After the client has ended what was under way. Who still waits is told that nobody can tell. */
+/* After the client has ended what was under way. Who still waits is told that it cannot be found out. */
 void authorizer_destroy(struct authorizer *authorizer);
 
-/* For access_create(). */
-struct access_source authorizer_source(struct authorizer *authorizer);
+/* What came of a question. */
+struct authorizer_outcome {
+    enum access_verdict verdict;
+    enum refusal_reason reason; /* these two unless it is a yes */
+    const char *detail;         /* static */
+    struct grant *grant;        /* of a yes; whoever keeps it holds it */
+};
+
+/* Whoever waits for it; zeroed, and the asker's. Nothing that was given for the question is looked at once
+ * `done` is called. */
+struct authorizer_waiter {
+    struct list node;
+    void (*done)(struct authorizer_waiter *waiter, const struct authorizer_outcome *outcome);
+};
+
+/* False with a refusal: there is nothing to show to the application, and authorizer_ask() would say the same.
+ * Any thread. */
+bool authorizer_may_ask(const struct access_credentials *credentials, struct authorizer_outcome *ret_refusal);
+
+/* `waiter->done` follows once, inside the call or later, unless it is called off. */
+void authorizer_ask(struct authorizer *authorizer, const struct access_credentials *credentials,
+                    const struct access_question *question, struct authorizer_waiter *waiter);
+/* Nothing for one that was told. */
+void authorizer_cancel(struct authorizer *authorizer, struct authorizer_waiter *waiter);
 
 /* The subject was revoked: what the application said of it before holds no more, and what is being asked is
  * asked again. */

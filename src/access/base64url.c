@@ -9,36 +9,65 @@ static const char letters[64] = {
     'w', 'x', 'y', 'z', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '-', '_',
 };
 
-/* -1 for what is no letter. */
-static int value_of(char letter)
+/* The value of a letter, and NONE of any other byte. */
+#define NONE 0x80
+
+static const uint8_t values[256] = {
+    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, 62,   NONE, NONE,
+    52,   53,   54,   55,   56,   57,   58,   59,   60,   61,   NONE, NONE, NONE, NONE, NONE, NONE,
+    NONE, 0,    1,    2,    3,    4,    5,    6,    7,    8,    9,    10,   11,   12,   13,   14,
+    15,   16,   17,   18,   19,   20,   21,   22,   23,   24,   25,   NONE, NONE, NONE, NONE, 63,
+    NONE, 26,   27,   28,   29,   30,   31,   32,   33,   34,   35,   36,   37,   38,   39,   40,
+    41,   42,   43,   44,   45,   46,   47,   48,   49,   50,   51,   NONE, NONE, NONE, NONE, NONE,
+    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+};
+
+static uint8_t value_of(char letter)
 {
-    if (letter >= 'A' && letter <= 'Z')
-        return letter - 'A';
-    if (letter >= 'a' && letter <= 'z')
-        return letter - 'a' + 26;
-    if (letter >= '0' && letter <= '9')
-        return letter - '0' + 52;
-    return letter == '-' ? 62 : letter == '_' ? 63 : -1;
+    return values[(unsigned char)letter];
+}
+
+bool base64url_is_text(struct text text)
+{
+    uint8_t all = 0;
+    for (size_t at = 0; at < text.length; at++)
+        all |= value_of(text.bytes[at]);
+    return !(all & NONE);
 }
 
 bool base64url_decode(struct text text, char *ret_bytes, size_t *ret_length)
 {
-    uint32_t bits = 0;
-    unsigned bit_count = 0;
-    size_t length = 0;
-    for (size_t at = 0; at < text.length; at++) {
-        int value = value_of(text.bytes[at]);
-        if (value < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)value;
-        bit_count += 6;
-        if (bit_count < 8)
-            continue;
-        bit_count -= 8;
-        ret_bytes[length++] = (char)(bits >> bit_count & 0xff);
+    const char *from = text.bytes;
+    char *to = ret_bytes;
+    size_t tail = text.length % 4;
+    uint8_t all = 0;
+    for (size_t left = text.length / 4; left > 0; left--, from += 4, to += 3) {
+        uint8_t a = value_of(from[0]), b = value_of(from[1]), c = value_of(from[2]), d = value_of(from[3]);
+        all |= a | b | c | d;
+        to[0] = (char)(a << 2 | b >> 4);
+        to[1] = (char)(b << 4 | c >> 2);
+        to[2] = (char)(c << 6 | d);
     }
-    *ret_length = length;
-    return bit_count < 6 && (bits & ((1u << bit_count) - 1)) == 0;
+    uint8_t rest = 0; /* bits that belong to no byte, and must be 0 */
+    if (tail >= 2) {
+        uint8_t a = value_of(from[0]), b = value_of(from[1]), c = tail == 3 ? value_of(from[2]) : 0;
+        all |= a | b | c;
+        *to++ = (char)(a << 2 | b >> 4);
+        if (tail == 3)
+            *to++ = (char)(b << 4 | c >> 2);
+        rest = tail == 3 ? c & 3 : b & 15;
+    }
+    *ret_length = (size_t)(to - ret_bytes);
+    return tail != 1 && !(all & NONE) && rest == 0;
 }
 
 void base64url_encode(const void *bytes, size_t length, char *ret_text)

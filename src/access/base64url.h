@@ -13,5 +13,8 @@
  * a length that cannot be, bits that are left over and not zero. */
 bool base64url_decode(struct text text, char *ret_bytes, size_t *ret_length);
 
+/* Whether all of it are letters of base64url. */
+bool base64url_is_text(struct text text);
+
 /* `ret_text` has room for BASE64URL_ENCODED_MAX, with a NUL. */
 void base64url_encode(const void *bytes, size_t length, char *ret_text);

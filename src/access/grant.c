@@ -1,11 +1,12 @@
 #include "access/grant.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* One allocation: the struct, the patterns of all lists one behind the other, and their bytes. */
 struct grant {
-    uint32_t references;
+    atomic_uint references;
     enum grant_means means;
     bool admin;
     uint64_t expires_wall_ms;
@@ -83,7 +84,7 @@ struct grant *grant_create(const struct grant_draft *draft, char ret_problem[sta
         return NULL;
     }
     char *next = (char *)(grant->entries + entries);
-    grant->references = 1;
+    atomic_init(&grant->references, 1);
     grant->means = draft->means;
     grant->admin = draft->admin;
     grant->expires_wall_ms = draft->expires_wall_ms;
@@ -105,13 +106,13 @@ struct grant *grant_create(const struct grant_draft *draft, char ret_problem[sta
 struct grant *grant_hold(struct grant *grant)
 {
     if (grant)
-        grant->references++;
+        atomic_fetch_add_explicit(&grant->references, 1, memory_order_relaxed);
     return grant;
 }
 
 void grant_release(struct grant *grant)
 {
-    if (grant && --grant->references == 0)
+    if (grant && atomic_fetch_sub_explicit(&grant->references, 1, memory_order_acq_rel) == 1)
         free(grant);
 }
 

@@ -1,6 +1,7 @@
 /*
- * What one caller may do, and until when. Immutable and counted by reference, within one thread: an exchange
- * holds it while a request is answered, a machine key while it is configured.
+ * What one caller may do, and until when. Immutable and counted by reference, over all threads: an exchange
+ * holds it while a request is answered, a machine key while it is configured, the authorizer while it
+ * remembers an answer.
  *
  *     struct grant_draft draft = { .means = GRANT_TOKEN, .subject = …, .expires_wall_ms = … };
  *     draft.lists[ACCESS_SUBSCRIBE] = (struct grant_list){ patterns, count };

@@ -10,17 +10,16 @@ struct jwks {
     char *url;
     uint64_t refresh_ms;
     const struct access_bindings *bindings;
-    struct metrics *metrics;
     struct log *log;
     struct key_ring *keys;
     uint64_t version;
     struct event *timer;
     struct jwks_fetch *fetch; /* under way; NULL: none */
-    uint64_t fetched_ms;      /* when the last fetch began; 0: never */
+    uint64_t fetched_ms;      /* when what was got last was asked for, be it by others; 0: never */
     struct list waiters;
 };
 
-/* What the HTTP client answers to; it may outlive the JWKS. */
+/* What is answered to; it may outlive the JWKS. */
 struct jwks_fetch {
     struct jwks *jwks; /* NULL: nobody wants it any more */
 };
@@ -50,14 +49,14 @@ static void tell_waiters(struct jwks *jwks)
     }
 }
 
-static bool take_keys(struct jwks *jwks, long status, struct text body, char *ret_problem)
+static bool take_keys(struct jwks *jwks, struct text text)
 {
-    struct key_ring *keys = status == 200 ? key_ring_create() : NULL;
-    if (!keys) {
-        snprintf(ret_problem, KEY_RING_PROBLEM_MAX, "It was not answered with 200.");
+    struct key_ring *keys = text.bytes ? key_ring_create() : NULL;
+    char problem[KEY_RING_PROBLEM_MAX] = "memory is short";
+    if (!text.bytes)
         return false;
-    }
-    if (!key_ring_add_jwks(keys, body, false, ret_problem)) {
+    if (!keys || !key_ring_add_jwks(keys, text, false, problem)) {
+        LOG_WARN(jwks->log, "keys of tokens not taken; those that are known stay", LOG_TEXT("why", problem));
         key_ring_destroy(keys);
         return false;
     }
@@ -67,22 +66,18 @@ static bool take_keys(struct jwks *jwks, long status, struct text body, char *re
     return true;
 }
 
-static void on_fetched(void *context, long status, const char *body, size_t body_length)
+static void on_fetched(void *context, struct text text, uint64_t fetched_ms)
 {
     struct jwks_fetch *fetch = context;
     struct jwks *jwks = fetch->jwks;
-    char problem[KEY_RING_PROBLEM_MAX] = "";
     free(fetch);
     if (!jwks)
         return;
     jwks->fetch = NULL;
-    bool is_new = take_keys(jwks, status, text_of(body, body_length), problem);
-    if (!is_new) {
-        jwks->metrics->jwks_failures++;
-        LOG_WARN(jwks->log, "keys of tokens not fetched; those that are known stay", LOG_TEXT("why", problem),
-                 LOG_NUMBER("status", status));
-    }
-    rearm(jwks, is_new ? jwks->refresh_ms : JWKS_AGAIN_AFTER_MS);
+    jwks->fetched_ms = fetched_ms;
+    uint64_t after_ms = take_keys(jwks, text) ? jwks->refresh_ms : JWKS_AGAIN_AFTER_MS;
+    uint64_t age_ms = clock_now_ms() - fetched_ms;
+    rearm(jwks, age_ms < after_ms ? after_ms - age_ms : 0);
     tell_waiters(jwks);
 }
 
@@ -90,7 +85,6 @@ static bool begin_fetch(struct jwks *jwks)
 {
     struct jwks_fetch *fetch = malloc(sizeof(*fetch));
     jwks->fetched_ms = clock_now_ms();
-    jwks->metrics->jwks_fetches++;
     if (fetch) {
         fetch->jwks = jwks;
         jwks->fetch = fetch;
@@ -99,7 +93,6 @@ static bool begin_fetch(struct jwks *jwks)
         jwks->fetch = NULL;
         free(fetch);
     }
-    jwks->metrics->jwks_failures++;
     rearm(jwks, JWKS_AGAIN_AFTER_MS);
     return false;
 }
@@ -122,12 +115,11 @@ struct jwks *jwks_create(const struct jwks_options *options)
     jwks->url = strdup(options->url);
     jwks->refresh_ms = options->refresh_ms;
     jwks->bindings = options->bindings;
-    jwks->metrics = options->metrics;
     jwks->log = options->log;
     jwks->keys = key_ring_create();
     jwks->timer = evtimer_new(options->base, on_timer, jwks);
     if (jwks->url && jwks->keys && jwks->timer) {
-        rearm(jwks, 0); /* in the first turn: the HTTP client may be made after this */
+        rearm(jwks, 0); /* in the first turn: whoever is asked may be made after this */
         return jwks;
     }
     jwks_destroy(jwks);

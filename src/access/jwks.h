@@ -1,10 +1,13 @@
 /*
- * A JWKS by its address: fetched at the start and every so often, kept when it cannot be had, and fetched
- * again for a token that names a key which is not in it, but not more often than every
- * JWKS_AGAIN_AFTER_MS, whatever tokens come.
+ * A thread's keys of a JWKS by its address: asked for at the start and every so often, kept when they cannot
+ * be had, and asked for again for a token that names a key which is not among them; but, whatever tokens
+ * come, only if what was got last is older than JWKS_AGAIN_AFTER_MS.
  *
- *   jwks_create ─▶ fetching ──▶ kept ──(age, or a key is missing)──▶ fetching …
- *                     └─ none came: what there was stays; the next try after JWKS_AGAIN_AFTER_MS
+ *   jwks_create ─▶ asking ──▶ kept ──(age, or a key is missing)──▶ asking …
+ *                    └─ none came: what there was stays; the next try after JWKS_AGAIN_AFTER_MS
+ *
+ * All threads ask the one jwks_fetcher, which goes by the same time: nobody is shown keys older than those
+ * that another thread has for more than that.
  */
 #pragma once
 
@@ -21,7 +24,6 @@ struct jwks_options {
     uint64_t refresh_ms;
     struct event_base *base;
     const struct access_bindings *bindings; /* borrowed */
-    struct metrics *metrics;
     struct log *log;
 };
 

@@ -16,8 +16,8 @@
     (SIGNATURE_BIT(SIGNATURE_HS256) | SIGNATURE_BIT(SIGNATURE_HS384) | SIGNATURE_BIT(SIGNATURE_HS512))
 
 struct key {
-    EVP_PKEY *key;        /* or */
-    struct text secret;   /* owned */
+    EVP_PKEY *key; /* or */
+    struct signature_secret *secret;
     struct text id;       /* owned; without bytes if it has none */
     signature_set serves; /* fixed when the key is read */
 };
@@ -35,9 +35,7 @@ struct key_ring *key_ring_create(void)
 static void clear_key(struct key *key)
 {
     EVP_PKEY_free(key->key);
-    if (key->secret.bytes)
-        OPENSSL_cleanse((void *)key->secret.bytes, key->secret.length);
-    free((void *)key->secret.bytes);
+    signature_secret_destroy(key->secret);
     free((void *)key->id.bytes);
 }
 
@@ -74,7 +72,7 @@ static struct text copy(struct text text)
 static bool add(struct key_ring *ring, struct key *key, char *ret_problem)
 {
     bool is_full = ring->count == KEY_RING_KEYS_MAX;
-    if (!is_full && (key->key || key->secret.bytes)) {
+    if (!is_full && (key->key || key->secret)) {
         ring->keys[ring->count++] = *key;
         return true;
     }
@@ -87,7 +85,7 @@ bool key_ring_add_secret(struct key_ring *ring, struct text secret,
 {
     if (secret.length == 0 || secret.length > SECRET_BYTES_MAX)
         return refuse(ret_problem, "The secret is empty, or larger than 64 KiB.");
-    struct key key = { .secret = copy(secret), .serves = HMAC_SET };
+    struct key key = { .secret = signature_secret_create(secret), .serves = HMAC_SET };
     return add(ring, &key, ret_problem);
 }
 
@@ -174,6 +172,18 @@ static bool is_for_signatures(const json_t *jwk)
     return !operations;
 }
 
+/* NULL: it has none, or memory is short. */
+static struct signature_secret *read_jwk_secret(const json_t *jwk)
+{
+    size_t length;
+    char *bytes = jwk_bytes(jwk, "k", &length);
+    struct signature_secret *secret = bytes ? signature_secret_create(text_of(bytes, length)) : NULL;
+    if (bytes)
+        OPENSSL_cleanse(bytes, length);
+    free(bytes);
+    return secret;
+}
+
 /* Whether it is a key for us; what it is goes to *ret_key, whose parts are owned then. */
 static bool read_jwk(const json_t *jwk, bool with_secrets, struct key *ret_key)
 {
@@ -183,9 +193,8 @@ static bool read_jwk(const json_t *jwk, bool with_secrets, struct key *ret_key)
     if (!is_for_signatures(jwk) || (id && json_string_length(id) > KEY_ID_BYTES_MAX))
         return false;
     if (member_is(jwk, "kty", "oct")) {
-        if (with_secrets)
-            key.secret.bytes = jwk_bytes(jwk, "k", &key.secret.length);
-        key.serves = key.secret.bytes ? HMAC_SET : 0;
+        key.secret = with_secrets ? read_jwk_secret(jwk) : NULL;
+        key.serves = key.secret ? HMAC_SET : 0;
     } else {
         key.key = jwk_public_key(jwk);
         key.serves = key.key ? signature_algorithms_of(key.key) : 0;

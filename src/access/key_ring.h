@@ -2,6 +2,8 @@
  * The keys that tokens may be signed with. What a key is decides which algorithms it serves, before any token
  * is seen: a secret HMAC and nothing else, an RSA key RS* and PS*, a P-256 key ES256, an Ed25519 key EdDSA; a
  * JWK with "alg" that one only. So a token cannot have a public key taken for a secret.
+ *
+ * A ring with secrets is for one thread at a time (signature.h); public keys alone may be shared.
  */
 #pragma once
 

@@ -1,9 +1,11 @@
 #include "access/signature.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/rsa.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define RSA_BITS_MIN 2048 /* RFC 7518, section 3.3 */
@@ -98,16 +100,64 @@ static const unsigned char *octets(struct text text)
     return (const unsigned char *)text.bytes;
 }
 
-bool signature_check_secret(enum signature_algorithm algorithm, struct text secret, struct text signed_bytes,
-                            struct text signature)
+/* --- HMAC --- */
+
+struct signature_secret {
+    EVP_MAC_CTX *contexts[SIGNATURE_HS512 + 1]; /* by algorithm, each keyed */
+};
+
+static EVP_MAC_CTX *keyed_context(EVP_MAC *hmac, enum signature_algorithm algorithm, struct text secret)
+{
+    char *digest = (char *)EVP_MD_get0_name(digest_of(algorithm)); /* only read */
+    const OSSL_PARAM parameters[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                                      OSSL_PARAM_construct_end() };
+    EVP_MAC_CTX *context = EVP_MAC_CTX_new(hmac);
+    if (context && EVP_MAC_init(context, octets(secret), secret.length, parameters) == 1)
+        return context;
+    EVP_MAC_CTX_free(context);
+    return NULL;
+}
+
+struct signature_secret *signature_secret_create(struct text secret)
+{
+    struct signature_secret *made = calloc(1, sizeof(*made));
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
+    bool is_whole = made && hmac;
+    for (int i = 0; is_whole && i <= SIGNATURE_HS512; i++) {
+        made->contexts[i] = keyed_context(hmac, (enum signature_algorithm)i, secret);
+        is_whole = made->contexts[i] != NULL;
+    }
+    EVP_MAC_free(hmac); /* the contexts hold it */
+    if (is_whole)
+        return made;
+    signature_secret_destroy(made);
+    return NULL;
+}
+
+void signature_secret_destroy(struct signature_secret *secret)
+{
+    for (int i = 0; secret && i <= SIGNATURE_HS512; i++)
+        EVP_MAC_CTX_free(secret->contexts[i]);
+    free(secret);
+}
+
+bool signature_check_secret(enum signature_algorithm algorithm, struct signature_secret *secret,
+                            struct text signed_bytes, struct text signature)
 {
     unsigned char expected[EVP_MAX_MD_SIZE];
-    unsigned length = 0;
-    if (algorithm > SIGNATURE_HS512 || !HMAC(digest_of(algorithm), secret.bytes, (int)secret.length,
-                                             octets(signed_bytes), signed_bytes.length, expected, &length))
+    size_t length = 0;
+    if (algorithm > SIGNATURE_HS512)
+        return false;
+    EVP_MAC_CTX *context = secret->contexts[algorithm];
+    /* Without a key it begins anew with the one it has. */
+    if (EVP_MAC_init(context, NULL, 0, NULL) != 1 ||
+        EVP_MAC_update(context, octets(signed_bytes), signed_bytes.length) != 1 ||
+        EVP_MAC_final(context, expected, &length, sizeof(expected)) != 1)
         return false;
     return signature.length == length && CRYPTO_memcmp(expected, signature.bytes, length) == 0;
 }
+
+/* --- everything else --- */
 
 /* RFC 7518, section 3.4: both numbers in full length, one behind the other; OpenSSL wants them in ASN.1. The
  * caller frees *ret_der. */

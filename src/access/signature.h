@@ -40,9 +40,19 @@ typedef unsigned signature_set;
 /* The algorithms that a public key of this kind and size serves; 0: it is too weak, or of no use here. */
 signature_set signature_algorithms_of(const EVP_PKEY *key);
 
-/* HMAC, with the key's bytes. Compared in constant time. */
-bool signature_check_secret(enum signature_algorithm algorithm, struct text secret, struct text signed_bytes,
-                            struct text signature);
+/*
+ * A secret that HMAC has been keyed with, once for all messages: to look the algorithm up and to hash the key
+ * anew takes longer than a message. One thread at a time.
+ */
+struct signature_secret;
+
+/* NULL when memory is short. Copies `secret`, which is not empty. */
+struct signature_secret *signature_secret_create(struct text secret);
+void signature_secret_destroy(struct signature_secret *secret);
+
+/* HMAC. Compared in constant time. */
+bool signature_check_secret(enum signature_algorithm algorithm, struct signature_secret *secret,
+                            struct text signed_bytes, struct text signature);
 
 /* Everything else. The caller has made sure that the key serves the algorithm. */
 bool signature_check_public(enum signature_algorithm algorithm, EVP_PKEY *key, struct text signed_bytes,

@@ -6,9 +6,10 @@
 
 #include "access/base64url.h"
 #include "access/grant_json.h"
+#include "access/plain_claims.h"
+#include "access/plain_json.h"
 
-#define SIGNATURE_BYTES_MAX 2048   /* RSA of 16384 bits */
-#define SECONDS_MAX 100000000000.0 /* the year 5138: whoever is above it counts milliseconds */
+#define SIGNATURE_BYTES_MAX 2048 /* RSA of 16384 bits */
 
 /* The parts, as they were sent. */
 struct token_parts {
@@ -20,7 +21,9 @@ struct token_parts {
 
 struct token_header {
     enum signature_algorithm algorithm;
-    struct text key_id; /* refers to the JSON */
+    struct text key_id; /* refers to one of the two below */
+    json_t *json;       /* NULL: it was plain */
+    char bytes[BASE64URL_DECODED_MAX(TOKEN_BYTES_MAX)];
 };
 
 static bool split(struct text token, struct token_parts *ret_parts)
@@ -41,31 +44,14 @@ static bool split(struct text token, struct token_parts *ret_parts)
 bool token_looks_like_one(struct text text)
 {
     struct token_parts parts;
-    for (size_t at = 0; at < text.length; at++) {
-        char letter = text.bytes[at];
-        if (!((letter >= '0' && letter <= '9') || (letter >= 'A' && letter <= 'Z') ||
-              (letter >= 'a' && letter <= 'z') || letter == '-' || letter == '_' || letter == '.'))
-            return false;
-    }
-    return split(text, &parts);
+    return split(text, &parts) && base64url_is_text(parts.header) && base64url_is_text(parts.payload) &&
+           base64url_is_text(parts.signature);
 }
 
 static enum token_verdict refuse(char *ret_problem, const char *problem)
 {
     snprintf(ret_problem, TOKEN_PROBLEM_MAX, "%s", problem);
     return TOKEN_REFUSED;
-}
-
-/* NULL if it is no object of JSON in base64url. */
-static json_t *decode_object(struct text part)
-{
-    char *bytes = malloc(BASE64URL_DECODED_MAX(part.length));
-    size_t length;
-    json_t *object = NULL;
-    if (bytes && base64url_decode(part, bytes, &length))
-        object = access_json_parse(bytes, length);
-    free(bytes);
-    return object;
 }
 
 static struct text text_member(const json_t *object, const char *member)
@@ -77,29 +63,77 @@ static struct text text_member(const json_t *object, const char *member)
 }
 
 /* RFC 8725, section 3.11: a token for something else does not pass for one of ours. */
-static bool is_our_type(const json_t *header)
+static bool is_our_type(struct text type)
 {
-    struct text type = text_member(header, "typ");
-    return !json_object_get(header, "typ") || text_is_caseless(type, "JWT") ||
-           text_is_caseless(type, "at+jwt") || text_is_caseless(type, "application/at+jwt");
+    return text_is_caseless(type, "JWT") || text_is_caseless(type, "at+jwt") ||
+           text_is_caseless(type, "application/at+jwt");
 }
 
-static enum token_verdict read_header(const json_t *header, struct token_header *ret_header,
-                                      char *ret_problem)
+/* --- the header --- */
+
+static bool read_plain_member(struct plain_json *json, struct text name, struct token_header *header)
 {
-    const json_t *id = json_object_get(header, "kid");
-    ret_header->key_id = text_member(header, "kid");
-    ret_header->algorithm = signature_algorithm_of(text_member(header, "alg"));
-    if (ret_header->algorithm == SIGNATURE_ALGORITHMS)
+    struct text value;
+    if (text_is(name, "alg")) {
+        if (!plain_json_string(json, &value))
+            return false;
+        header->algorithm = signature_algorithm_of(value);
+        return header->algorithm != SIGNATURE_ALGORITHMS;
+    }
+    if (text_is(name, "kid"))
+        return plain_json_string(json, &header->key_id);
+    if (text_is(name, "typ"))
+        return plain_json_string(json, &value) && is_our_type(value);
+    return !text_is(name, "crit") && !text_is(name, "cty") && plain_json_skip(json);
+}
+
+/* False for what is not plain, and for what is wrong: read_json_header() says what. */
+static bool read_plain_header(size_t length, struct token_header *header)
+{
+    struct plain_json json = plain_json_of(header->bytes, length);
+    struct plain_names names = { .count = 0 };
+    struct text name;
+    header->algorithm = SIGNATURE_ALGORITHMS;
+    header->key_id = (struct text){ 0 };
+    for (bool more = plain_json_enter(&json, '{'); more && plain_json_next(&json, '}');)
+        if (!plain_json_name(&json, &name) || !plain_names_add(&names, name) ||
+            !read_plain_member(&json, name, header))
+            return false;
+    return plain_json_is_read(&json) && header->algorithm != SIGNATURE_ALGORITHMS;
+}
+
+static enum token_verdict read_json_header(size_t length, struct token_header *header, char *ret_problem)
+{
+    header->json = access_json_parse(header->bytes, length);
+    if (!header->json)
+        return refuse(ret_problem, "The token's header is not one JSON object with each member once.");
+    const json_t *id = json_object_get(header->json, "kid");
+    header->key_id = text_member(header->json, "kid");
+    header->algorithm = signature_algorithm_of(text_member(header->json, "alg"));
+    if (header->algorithm == SIGNATURE_ALGORITHMS)
         return refuse(ret_problem, "The token's algorithm is none that is accepted.");
     if (id && !json_is_string(id))
         return refuse(ret_problem, "The token's \"kid\" is not a string.");
-    if (json_object_get(header, "crit"))
+    if (json_object_get(header->json, "crit"))
         return refuse(ret_problem, "The token asks for an extension (\"crit\") that is not known.");
-    if (!is_our_type(header) || json_object_get(header, "cty"))
+    if ((json_object_get(header->json, "typ") && !is_our_type(text_member(header->json, "typ"))) ||
+        json_object_get(header->json, "cty"))
         return refuse(ret_problem, "The token is of another type (\"typ\", \"cty\").");
     return TOKEN_GOOD;
 }
+
+/* The caller has json_decref(ret_header->json), whatever comes of it. */
+static enum token_verdict read_header(struct text part, struct token_header *ret_header, char *ret_problem)
+{
+    size_t length;
+    ret_header->json = NULL;
+    if (!base64url_decode(part, ret_header->bytes, &length))
+        return refuse(ret_problem, "The token's header is not base64url.");
+    return read_plain_header(length, ret_header) ? TOKEN_GOOD
+                                                 : read_json_header(length, ret_header, ret_problem);
+}
+
+/* --- the signature --- */
 
 static enum token_verdict check_signature(const struct token_parts *parts, const struct token_header *header,
                                           const struct key_ring *const *rings, size_t ring_count,
@@ -134,23 +168,10 @@ static bool read_time(const json_t *claims, const char *member, uint64_t *ret_ms
     *ret_ms = 0;
     if (!value)
         return true;
-    if (!json_is_number(value) || !(seconds > 0) || seconds > SECONDS_MAX)
+    if (!json_is_number(value) || !(seconds > 0) || seconds > (double)CLAIM_SECONDS_MAX)
         return false;
     *ret_ms = (uint64_t)(seconds * 1000);
     return true;
-}
-
-/* `expected` is a comma-separated list. */
-static bool is_one_of(struct text value, const char *expected)
-{
-    struct text rest = text_of(expected, strlen(expected));
-    struct text one;
-    while (value.bytes && text_split(&rest, ',', &one)) {
-        one = text_trim(one);
-        if (one.length && one.length == value.length && memcmp(one.bytes, value.bytes, one.length) == 0)
-            return true;
-    }
-    return false;
 }
 
 /* RFC 7519, section 4.1.3: whoever does not find himself in it must reject it. */
@@ -160,92 +181,118 @@ static bool is_our_audience(const json_t *claims, const char *audience)
     if (!value)
         return !*audience;
     if (json_is_string(value))
-        return is_one_of(text_member(claims, "aud"), audience);
+        return claims_is_one_of(text_member(claims, "aud"), audience);
     for (size_t i = 0; i < json_array_size(value); i++) {
         const json_t *one = json_array_get(value, i);
         if (json_is_string(one) &&
-            is_one_of(text_of(json_string_value(one), json_string_length(one)), audience))
+            claims_is_one_of(text_of(json_string_value(one), json_string_length(one)), audience))
             return true;
     }
     return false;
 }
 
-static enum token_verdict check_claims(const json_t *claims, const struct token_rules *rules, uint64_t now_ms,
-                                       uint64_t *ret_expires_ms, char *ret_problem)
+/* False with a sentence when a member that counts is of the wrong type. */
+static bool read_claims(const json_t *json, const struct token_rules *rules, struct claims *ret_claims,
+                        char *ret_problem)
 {
-    uint64_t expires_ms, not_before_ms;
-    struct text issuer = text_member(claims, "iss");
-    if (!read_time(claims, "exp", &expires_ms) || !read_time(claims, "nbf", &not_before_ms))
-        return refuse(ret_problem, "The token's \"exp\" or \"nbf\" is not a time in seconds.");
+    const json_t *subject = json_object_get(json, "sub");
+    ret_claims->issuer = text_member(json, "iss");
+    ret_claims->is_for_us = is_our_audience(json, rules->audience);
+    if (!read_time(json, "exp", &ret_claims->expires_ms) ||
+        !read_time(json, "nbf", &ret_claims->not_before_ms))
+        refuse(ret_problem, "The token's \"exp\" or \"nbf\" is not a time in seconds.");
+    else if (subject && !json_is_string(subject))
+        refuse(ret_problem, "The token's \"sub\" is not a string.");
+    else
+        return true;
+    return false;
+}
+
+static enum token_verdict check_claims(const struct claims *claims, const struct token_rules *rules,
+                                       uint64_t now_ms, struct grant_draft *draft, char *ret_problem)
+{
+    uint64_t expires_ms = claims->expires_ms;
     if (expires_ms && now_ms >= expires_ms + rules->leeway_ms) {
         refuse(ret_problem, "The token has expired.");
         return TOKEN_EXPIRED;
     }
-    if (not_before_ms > now_ms + rules->leeway_ms)
+    if (claims->not_before_ms > now_ms + rules->leeway_ms)
         return refuse(ret_problem, "The token is not valid yet.");
-    if (*rules->issuer && !(issuer.bytes && text_is(issuer, rules->issuer)))
+    if (*rules->issuer && !text_is(claims->issuer, rules->issuer))
         return refuse(ret_problem, "The token is of another issuer (\"iss\").");
-    if (!is_our_audience(claims, rules->audience))
+    if (!claims->is_for_us)
         return refuse(ret_problem, *rules->audience
                                        ? "The token is for another audience (\"aud\")."
                                        : "The token is for an audience (\"aud\"), and jwt_audience does not "
                                          "say that this gateway is it.");
     /* One that lives by the leeway alone ends with it, or its stream would end as it begins. */
-    *ret_expires_ms = expires_ms > now_ms || !expires_ms ? expires_ms : expires_ms + rules->leeway_ms;
+    draft->expires_wall_ms = expires_ms > now_ms || !expires_ms ? expires_ms : expires_ms + rules->leeway_ms;
     return TOKEN_GOOD;
 }
 
-static enum token_verdict read_grant(const json_t *claims, uint64_t expires_ms, struct grant **ret_grant,
-                                     char *ret_problem)
+/* Someone who may nothing is known nevertheless: the answer is that it is not granted. `rights` is NULL where
+ * the draft has them. */
+static enum token_verdict make_grant(const struct grant_draft *draft, const json_t *rights,
+                                     struct grant **ret_grant, char *ret_problem)
 {
-    const json_t *subject = json_object_get(claims, "sub");
-    const json_t *rights = json_object_get(claims, "sluice");
-    struct grant_draft draft = { .means = GRANT_TOKEN, .expires_wall_ms = expires_ms };
     char problem[GRANT_PROBLEM_MAX];
-    if (subject && !json_is_string(subject))
-        return refuse(ret_problem, "The token's \"sub\" is not a string.");
-    draft.subject = text_member(claims, "sub");
-    /* Someone who may nothing is known nevertheless: the answer is that it is not granted. */
-    *ret_grant = rights ? grant_from_rights(rights, &draft, problem) : grant_create(&draft, problem);
+    *ret_grant = rights ? grant_from_rights(rights, draft, problem) : grant_create(draft, problem);
     if (*ret_grant)
         return TOKEN_GOOD;
     snprintf(ret_problem, TOKEN_PROBLEM_MAX, "The token's claims will not do: %s", problem);
     return TOKEN_REFUSED;
 }
 
+static enum token_verdict read_json_payload(const char *bytes, size_t length, const struct token_rules *rules,
+                                            uint64_t now_ms, struct grant **ret_grant, char *ret_problem)
+{
+    struct claims claims;
+    struct grant_draft draft = { .means = GRANT_TOKEN };
+    enum token_verdict verdict = TOKEN_REFUSED;
+    json_t *json = access_json_parse(bytes, length);
+    if (!json)
+        return refuse(ret_problem, "The token's claims are not one JSON object with each member once.");
+    draft.subject = text_member(json, "sub");
+    if (read_claims(json, rules, &claims, ret_problem))
+        verdict = check_claims(&claims, rules, now_ms, &draft, ret_problem);
+    if (verdict == TOKEN_GOOD)
+        verdict = make_grant(&draft, json_object_get(json, "sluice"), ret_grant, ret_problem);
+    json_decref(json);
+    return verdict;
+}
+
 static enum token_verdict read_payload(struct text payload, const struct token_rules *rules, uint64_t now_ms,
                                        struct grant **ret_grant, char *ret_problem)
 {
-    uint64_t expires_ms = 0;
-    json_t *claims = decode_object(payload);
-    if (!claims)
-        return refuse(ret_problem, "The token's claims are not one JSON object with each member once.");
-    enum token_verdict verdict = check_claims(claims, rules, now_ms, &expires_ms, ret_problem);
-    if (verdict == TOKEN_GOOD)
-        verdict = read_grant(claims, expires_ms, ret_grant, ret_problem);
-    json_decref(claims);
-    return verdict;
+    char bytes[BASE64URL_DECODED_MAX(TOKEN_BYTES_MAX)];
+    struct plain_claims plain;
+    size_t length;
+    if (!base64url_decode(payload, bytes, &length))
+        return refuse(ret_problem, "The token's claims are not base64url.");
+    if (!plain_claims_read(bytes, length, rules->audience, &plain))
+        return read_json_payload(bytes, length, rules, now_ms, ret_grant, ret_problem);
+    enum token_verdict verdict = check_claims(&plain.claims, rules, now_ms, &plain.draft, ret_problem);
+    return verdict == TOKEN_GOOD ? make_grant(&plain.draft, NULL, ret_grant, ret_problem) : verdict;
 }
 
 enum token_verdict token_read(struct text token, const struct key_ring *const *rings, size_t ring_count,
                               const struct token_rules *rules, uint64_t now_wall_ms, struct grant **ret_grant,
-                              char ret_problem[static TOKEN_PROBLEM_MAX])
+                              bool *ret_is_worth_keeping, char ret_problem[static TOKEN_PROBLEM_MAX])
 {
     struct token_parts parts;
     struct token_header header;
     *ret_grant = NULL;
+    *ret_is_worth_keeping = false;
     if (token.length > TOKEN_BYTES_MAX)
         return refuse(ret_problem, "The token is larger than 8 KiB.");
     if (!split(token, &parts))
         return refuse(ret_problem, "It is not a token: header.payload.signature.");
-    json_t *head = decode_object(parts.header);
-    if (!head)
-        return refuse(ret_problem, "The token's header is not one JSON object with each member once.");
-    enum token_verdict verdict = read_header(head, &header, ret_problem);
+    enum token_verdict verdict = read_header(parts.header, &header, ret_problem);
     if (verdict == TOKEN_GOOD)
         verdict = check_signature(&parts, &header, rings, ring_count, ret_problem);
     if (verdict == TOKEN_GOOD)
         verdict = read_payload(parts.payload, rules, now_wall_ms, ret_grant, ret_problem);
-    json_decref(head);
+    *ret_is_worth_keeping = verdict == TOKEN_GOOD && header.algorithm > SIGNATURE_HS512;
+    json_decref(header.json);
     return verdict;
 }

@@ -30,10 +30,12 @@ enum token_verdict {
 
 #define TOKEN_PROBLEM_MAX 200
 
-/* The grant, one reference, when it is good; a sentence in ret_problem when it is not. */
+/* The grant, one reference, when it is good; a sentence in ret_problem when it is not. It is worth keeping
+ * (token_cache.h) when it is good by a public key: HMAC is had again for less than what is kept takes to find
+ * and to forget. */
 enum token_verdict token_read(struct text token, const struct key_ring *const *rings, size_t ring_count,
                               const struct token_rules *rules, uint64_t now_wall_ms, struct grant **ret_grant,
-                              char ret_problem[static TOKEN_PROBLEM_MAX]);
+                              bool *ret_is_worth_keeping, char ret_problem[static TOKEN_PROBLEM_MAX]);
 
 /* Two dots, and nothing but base64url between them: not a key, nor Basic. */
 bool token_looks_like_one(struct text text);

@@ -5,6 +5,10 @@
 
 #include "base/map.h"
 
+/* They are found by their last bytes: of a signature these differ from token to token, and hashing all of a
+ * token several times would take longer than the signature does. */
+#define KEY_BYTES 43
+
 struct entry {
     struct grant *grant;
     size_t length;
@@ -52,6 +56,36 @@ void token_cache_clear(struct token_cache *cache)
     }
 }
 
+static struct text key_of(struct text token)
+{
+    size_t length = token.length < KEY_BYTES ? token.length : KEY_BYTES;
+    return text_of(token.bytes + token.length - length, length);
+}
+
+/* NULL: it is not in it. */
+static struct entry *find(const struct map *generation, struct text token)
+{
+    struct text key = key_of(token);
+    struct entry *entry = generation ? map_get(generation, key.bytes, key.length) : NULL;
+    bool is_it =
+        entry && entry->length == token.length && memcmp(entry->token, token.bytes, token.length) == 0;
+    return is_it ? entry : NULL;
+}
+
+/* What is in its place, which need not be the same token; NULL: nothing is. */
+static struct entry *take(struct map *generation, struct text token)
+{
+    struct text key = key_of(token);
+    return generation ? map_remove(generation, key.bytes, key.length) : NULL;
+}
+
+static void drop(struct map *generation, struct text token)
+{
+    struct entry *entry = take(generation, token);
+    if (entry)
+        free_entry(entry);
+}
+
 /* Into the new generation; when that is full, it becomes the old one. Takes the entry; false when memory is
  * short. */
 static bool put(struct token_cache *cache, struct entry *entry)
@@ -63,37 +97,31 @@ static bool put(struct token_cache *cache, struct entry *entry)
     }
     if (!cache->generations[0])
         cache->generations[0] = map_create();
-    if (cache->generations[0] && map_put(cache->generations[0], entry->token, entry->length, entry))
+    struct text token = text_of(entry->token, entry->length);
+    struct text key = key_of(token);
+    drop(cache->generations[0], token);
+    if (cache->generations[0] && map_put(cache->generations[0], key.bytes, key.length, entry))
         return true;
     free_entry(entry);
     return false;
 }
 
-/* NULL: it is in neither. */
-static struct entry *take(struct map *generation, struct text token)
-{
-    return generation ? map_remove(generation, token.bytes, token.length) : NULL;
-}
-
 struct grant *token_cache_find(struct token_cache *cache, struct text token)
 {
-    struct entry *entry =
-        cache->generations[0] ? map_get(cache->generations[0], token.bytes, token.length) : NULL;
+    struct entry *entry = find(cache->generations[0], token);
     if (entry)
         return entry->grant;
+    if (!find(cache->generations[1], token))
+        return NULL;
     entry = take(cache->generations[1], token);
-    return entry && put(cache, entry) ? entry->grant : NULL;
+    return put(cache, entry) ? entry->grant : NULL;
 }
 
 void token_cache_keep(struct token_cache *cache, struct text token, struct grant *grant)
 {
     if (token.length > TOKEN_CACHE_BYTES_MAX)
         return;
-    for (int i = 0; i < 2; i++) {
-        struct entry *stale = take(cache->generations[i], token);
-        if (stale)
-            free_entry(stale);
-    }
+    drop(cache->generations[1], token);
     struct entry *entry = malloc(sizeof(*entry) + token.length);
     if (!entry)
         return;

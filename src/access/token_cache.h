@@ -1,6 +1,6 @@
 /*
- * Tokens that were found to be good, and what they grant: a page opens several streams and comes back to
- * each, a service publishes again and again, all with one token.
+ * Tokens that a public key found to be good, and what they grant: a page opens several streams and comes back
+ * to each, a service publishes again and again, all with one token, and RSA takes its time.
  *
  * Bounded by two generations: what is found moves into the new one, and when that is full the old one is
  * forgotten. Only good tokens get in, so strangers cannot push them out; when a key changes, or a rule, the

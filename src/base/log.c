@@ -270,14 +270,13 @@ void log_event_limited(struct log *log, struct log_limiter *limiter, enum log_le
 {
     if (!log_enabled(log, level))
         return;
-    uint64_t now_ns = clock_now_ns();
-    if (limiter->window_start_ns != 0 && now_ns < limiter->window_start_ns + CLOCK_NS_PER_SECOND) {
-        limiter->suppressed++;
+    uint64_t now_ns = clock_now_ns(), start_ns = limiter->window_start_ns;
+    bool is_due = start_ns == 0 || now_ns >= start_ns + CLOCK_NS_PER_SECOND;
+    if (!is_due || !atomic_compare_exchange_strong(&limiter->window_start_ns, &start_ns, now_ns)) {
+        atomic_fetch_add(&limiter->suppressed, 1);
         return;
     }
-    uint64_t suppressed = limiter->suppressed;
-    limiter->window_start_ns = now_ns;
-    limiter->suppressed = 0;
+    uint64_t suppressed = atomic_exchange(&limiter->suppressed, 0);
     if (suppressed == 0) {
         log_event(log, level, message, fields, field_count);
         return;

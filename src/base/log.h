@@ -2,7 +2,7 @@
  * The structured log: one event a line, on a descriptor, as text (`2026-11-21T10:00:00.123Z info redis link
  * up link=feed`) or as one JSON object. A full disk or a closed pipe loses lines, never the process: write
  * errors are counted and dropped. So does a pipe whose reader is too slow: a line never waits. The program
- * ignores SIGPIPE. Any thread may write; a limiter belongs to one.
+ * ignores SIGPIPE. Any thread may write, and threads may share a limiter.
  *
  *     LOG_WARN(log, "redis link down", LOG_TEXT("link", name), LOG_NUMBER("retry_in_ms", wait_ms));
  */
@@ -45,8 +45,8 @@ void log_event(struct log *log, enum log_level level, const char *message, const
 
 /* At most one line a second a limiter; the next line says how many were left out (`suppressed=`). */
 struct log_limiter {
-    uint64_t window_start_ns;
-    uint64_t suppressed;
+    _Atomic uint64_t window_start_ns;
+    _Atomic uint64_t suppressed;
 };
 void log_event_limited(struct log *log, struct log_limiter *limiter, enum log_level level,
                        const char *message, const struct log_field *fields, size_t field_count);

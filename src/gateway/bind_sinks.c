@@ -119,8 +119,9 @@ void gateway_sinks_feed_up(struct gateway *gateway)
                                               .name = channel,
                                               .length = strlen(channel),
                                               .generation = dispatcher_generation(gateway->dispatcher) };
-        /* Without room for it the link is made anew, and we are called again. */
-        (void)dispatcher_want(gateway->dispatcher, gateway->port, &wish);
+        /* Nobody else would ask for it; once the link is made anew we are called again. */
+        if (!dispatcher_want(gateway->dispatcher, gateway->port, &wish))
+            feed_reset(gateway->feed, "memory is short");
     }
 }
 

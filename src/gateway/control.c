@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "front/roll_call.h"
-#include "gateway/gateway_access.h"
+#include "gateway/shared_access.h"
 #include "gateway/worker.h"
 #include "hub/hub_revoke.h"
 #include "wire/entry_id.h"
@@ -79,7 +79,6 @@ static void obey(struct worker *worker, void *context)
     struct order *order = context;
     struct buffer value = { 0 };
     if (order->subject_length > 0) {
-        gateway_access_forget(worker->access, text_of(order->subject, order->subject_length));
         buffer_append_unsigned(&value, hub_revoke(worker->hub, order->subject, order->subject_length));
     } else {
         hub_append_subjects(worker->hub, SUBJECTS_PER_WORKER_MAX, &value);
@@ -115,6 +114,10 @@ static void order_all(struct control *control, struct text token, struct text su
 {
     const struct gateway *gateway = control->gateway;
     bool is_ordered = true;
+    /* First: what workers were told of before is then ahead of the order, and what they are told behind it is
+     * from after. */
+    if (subject.length > 0)
+        shared_access_forget(gateway->shared_access, subject);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         is_ordered &= order_worker(gateway->workers[i], token, subject);
     if (!is_ordered)

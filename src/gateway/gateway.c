@@ -12,6 +12,7 @@
 #include "gateway/gateway_options.h"
 #include "gateway/gateway_state.h"
 #include "gateway/quota_limits.h"
+#include "gateway/shared_access.h"
 #include "gateway/worker.h"
 
 #define FEED_OUTPUT_BYTES_MAX (16u << 20) /* subscriptions on their way; past this the link is reset */
@@ -150,6 +151,13 @@ static bool build_watch(struct gateway *gateway)
     return gateway->watch && stream_watch_start(gateway->watch);
 }
 
+static bool build_shared_access(struct gateway *gateway)
+{
+    gateway->shared_access =
+        shared_access_create(gateway->base, gateway->settings, gateway->metrics, gateway->log);
+    return gateway->shared_access != NULL;
+}
+
 static bool build_workers(struct gateway *gateway, char **ret_problem)
 {
     unsigned count = gateway->worker_count = worker_count_of(gateway->settings);
@@ -197,8 +205,9 @@ struct gateway *gateway_create(struct event_base *base, const struct settings *s
     gateway->dns = gateway_create_resolver(base);
     if (gateway->quota && gateway->metrics && gateway->dns && build_dispatcher(gateway) &&
         (gateway->control = control_create(gateway)) && build_redis(gateway) &&
-        gateway_build_groups(gateway) && build_watch(gateway) && build_workers(gateway, ret_problem) &&
-        gateway_build_sinks(gateway, ret_problem) && build_sweep(gateway) && start(gateway))
+        gateway_build_groups(gateway) && build_watch(gateway) && build_shared_access(gateway) &&
+        build_workers(gateway, ret_problem) && gateway_build_sinks(gateway, ret_problem) &&
+        build_sweep(gateway) && start(gateway))
         return gateway;
 
 failed:
@@ -232,6 +241,7 @@ void gateway_destroy(struct gateway *gateway)
     for (unsigned i = 0; i < gateway->worker_count; i++)
         if (gateway->workers && gateway->workers[i])
             worker_close(gateway->workers[i]);
+    shared_access_destroy(gateway->shared_access);
     if (gateway->watch)
         stream_watch_stop(gateway->watch);
     gateway_sinks_stop(gateway);

@@ -1,7 +1,8 @@
 /*
  * The whole gateway: builds what there is, binds it together, owns it, and lets it go in order.
  *
- *   main thread      Redis ──feed, tail──▶ dispatcher ──▶ workers          webhooks, figures of streams
+ *   main thread      Redis ──feed, tail──▶ dispatcher ──▶ workers          webhooks, figures of streams, and
+ *                                                                          what the application is asked
  *   worker (1 … n)   listener ──▶ front ──▶ hub, snapshot cache, commands ──▶ Redis, origin
  *
  * The parts know nothing of one another but callbacks.

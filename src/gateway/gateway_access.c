@@ -3,19 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/access_sources.h"
+#include "gateway/redis_tickets.h"
 #include "hub/lease.h"
-#include "outgoing/http_client.h"
-
-#define JWKS_TIMEOUT_MS 5000
-#define JWKS_BYTES_MAX (256u << 10)
-#define JWKS_TRANSFERS_MAX 2 /* the one that is wanted, and one that a reload has made stale */
-#define JWKS_REDIRECTS_MAX 3
 
 struct gateway_access {
     struct log *log;
-    struct http_client *http; /* NULL: nothing is fetched */
-    struct access_sources *sources;
+    struct redis_tickets *tickets;
     struct access *access;
 };
 
@@ -35,59 +28,25 @@ static struct access_options options_of(const struct settings *settings)
     };
 }
 
-/* --- fetching --- */
-
-/* The client's answer, and whom it is for. */
-struct fetch {
-    access_fetched *done;
-    void *context;
-};
-
-static void on_answer(void *context, long status, const char *body, size_t body_length, const char *problem)
-{
-    (void)problem; /* the status 0 says enough */
-    struct fetch *fetch = context;
-    fetch->done(fetch->context, status, body, body_length);
-    free(fetch);
-}
-
-static bool fetch(void *context, const char *url, access_fetched *done, void *done_context)
-{
-    struct gateway_access *access = context;
-    struct fetch *fetch = access->http ? malloc(sizeof(*fetch)) : NULL;
-    if (!fetch)
-        return false;
-    *fetch = (struct fetch){ .done = done, .context = done_context };
-    if (http_client_get(access->http, url, NULL, 0, on_answer, fetch))
-        return true;
-    free(fetch);
-    return false;
-}
-
 /* --- life --- */
 
 struct gateway_access *gateway_access_create(struct event_base *base, const struct settings *settings,
-                                             struct commands *const *commands, struct metrics *metrics,
+                                             struct commands *const *commands,
+                                             const struct access_bindings *shared, struct metrics *metrics,
                                              struct log *log, char **ret_problem)
 {
-    const struct http_client_options http_options = { .transfers_max = JWKS_TRANSFERS_MAX,
-                                                      .timeout_ms = JWKS_TIMEOUT_MS,
-                                                      .response_bytes_max = JWKS_BYTES_MAX,
-                                                      .redirects_max = JWKS_REDIRECTS_MAX };
     const struct access_options options = options_of(settings);
+    struct access_bindings bindings = *shared;
     *ret_problem = NULL;
     struct gateway_access *access = calloc(1, sizeof(*access));
     if (!access)
         return NULL;
     access->log = log;
-    access->sources = access_sources_create(base, settings, commands, metrics, log);
-    struct access_bindings bindings = { .fetch = fetch, .fetch_context = access };
-    if (*settings->jwt_jwks_url)
-        access->http = http_client_create(base, &http_options, log);
-    if (access->sources)
-        access_sources_bind(access->sources, &bindings);
-    if (access->sources && (access->http || !*settings->jwt_jwks_url))
-        access->access = access_create(base, &options, &bindings, metrics, log, ret_problem);
+    access->tickets = redis_tickets_create(settings, commands, metrics, log);
+    if (access->tickets) {
+        bindings.ticket = tickets_source(redis_tickets_get(access->tickets));
+        access->access = access_create(base, &options, &bindings, log, ret_problem);
+    }
     if (access->access)
         return access;
     gateway_access_destroy(access);
@@ -96,21 +55,16 @@ struct gateway_access *gateway_access_create(struct event_base *base, const stru
 
 void gateway_access_stop(struct gateway_access *access)
 {
-    struct http_client *http = access ? access->http : NULL;
     if (access)
-        access->http = NULL;
-    http_client_destroy(http);
-    if (access && access->sources)
-        access_sources_stop(access->sources);
+        access_stop(access->access);
 }
 
 void gateway_access_destroy(struct gateway_access *access)
 {
     if (!access)
         return;
-    gateway_access_stop(access);
     access_destroy(access->access);
-    access_sources_destroy(access->sources);
+    redis_tickets_destroy(access->tickets);
     free(access);
 }
 
@@ -121,12 +75,7 @@ struct access *gateway_access_get(struct gateway_access *access)
 
 struct tickets *gateway_access_tickets(struct gateway_access *access)
 {
-    return access_sources_tickets(access->sources);
-}
-
-void gateway_access_forget(struct gateway_access *access, struct text subject)
-{
-    access_sources_forget(access->sources, subject);
+    return redis_tickets_get(access->tickets);
 }
 
 /* --- reload --- */
@@ -157,14 +106,14 @@ void gateway_access_apply(struct gateway_access *access, const struct settings *
                   LOG_TEXT("problem", problem ? problem : "out of memory"));
     }
     free(problem);
-    access_sources_apply(access->sources, settings);
+    redis_tickets_apply(access->tickets, settings);
 }
 
 bool gateway_access_append_summary(const struct settings *settings, struct buffer *out)
 {
     const struct access_options options = options_of(settings);
     char *problem = NULL;
-    struct access *access = access_create(NULL, &options, NULL, NULL, NULL, &problem);
+    struct access *access = access_create(NULL, &options, NULL, NULL, &problem);
     if (access)
         access_append_summary(access, out);
     else

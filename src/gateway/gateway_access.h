@@ -1,6 +1,6 @@
 /*
- * Access control as the settings want it: one for each thread that answers requests, with an HTTP client of
- * its own for the keys that tokens are signed with.
+ * Access control as the settings want it: one for each thread that answers requests. What it asks of the
+ * application and of those who have keys is asked for all threads together; see shared_access.h.
  */
 #pragma once
 
@@ -12,21 +12,19 @@
 
 struct gateway_access;
 
-/* `commands` as for access_sources_create(). NULL with *ret_problem a sentence, freed by the caller; NULL
- * there: memory is short. */
+/* `commands` as for redis_tickets_create(). `shared` has what is asked for all threads: all but tickets. NULL
+ * with *ret_problem a sentence, freed by the caller; NULL there: memory is short. */
 struct gateway_access *gateway_access_create(struct event_base *base, const struct settings *settings,
-                                             struct commands *const *commands, struct metrics *metrics,
+                                             struct commands *const *commands,
+                                             const struct access_bindings *shared, struct metrics *metrics,
                                              struct log *log, char **ret_problem);
 
-/* What is still under way outside ends; checks that wait are answered. Before the front goes. */
+/* Checks that wait are answered, and nobody is asked any more. Before the front goes. */
 void gateway_access_stop(struct gateway_access *access);
 void gateway_access_destroy(struct gateway_access *access);
 
 struct access *gateway_access_get(struct gateway_access *access);
 struct tickets *gateway_access_tickets(struct gateway_access *access);
-
-/* The subject was revoked. */
-void gateway_access_forget(struct gateway_access *access, struct text subject);
 
 /*
  * After a reload of the settings: keys are read anew, and streams whose key is gone or narrowed end with

@@ -30,6 +30,7 @@
 #include "redis/tail.h"
 
 struct control;
+struct shared_access;
 struct worker;
 
 struct gateway {
@@ -52,12 +53,14 @@ struct gateway {
     struct buffer entry_json;    /* of the entry being handed on */
     struct quota *quota;         /* of all workers together */
     struct control *control;
+    struct shared_access *shared_access;
 
     struct mailbox *mailbox; /* what the workers ask of the main thread */
     struct hub_shared hub_shared;
     struct worker **workers;
     unsigned worker_count;
     atomic_uint threads_up; /* main thread and workers for which Redis is up */
+    struct log_limiter loss_limiter, load_limiter, origin_limiter, history_limiter; /* of all threads */
 
     struct event *sweep_timer;
     uint64_t swept_connects;   /* streams opened so far, when last swept … */

@@ -123,8 +123,11 @@ static bool build_access(struct worker *worker, char **ret_problem)
     const struct settings *settings = worker->settings;
     worker->audit =
         audit_create(audit_lines_of(settings, worker->gateway->worker_count), worker->metrics, worker->log);
-    worker->access = gateway_access_create(worker->base, settings, &worker->commands, worker->metrics,
-                                           worker->log, ret_problem);
+    const struct access_bindings shared = { .fetch = worker_fetch_keys,
+                                            .fetch_context = worker,
+                                            .application = worker_application_source(worker) };
+    worker->access = gateway_access_create(worker->base, settings, &worker->commands, &shared,
+                                           worker->metrics, worker->log, ret_problem);
     return worker->audit && worker->access;
 }
 

@@ -16,6 +16,8 @@
  *   worker_snapshots.c  the cache's reads: Redis and origin
  *   worker_batches.c  GET, PUT and DELETE of batches, by the worker whose they are
  *   worker_history.c  the pages of a stream's history
+ *   worker_application.c  what the application says about sessions, and
+ *   worker_keys.c     the keys of tokens: asked by the main thread, for all
  */
 #pragma once
 
@@ -60,16 +62,14 @@ struct worker {
     struct audit *audit;
     struct gateway_access *access;
     struct front *front;
-    struct list batch_requests; /* that other workers are asked */
+    struct list batch_requests;       /* that other workers are asked */
+    struct list application_requests; /* that the main thread is asked */
     struct event *sweep_timer;
 
     bool feed_up;
     uint64_t feed_generation;
     atomic_size_t queued_bytes; /* told by the dispatcher, not applied yet */
-    struct log_limiter load_limiter;
-    struct log_limiter origin_limiter;
-    struct log_limiter history_limiter;
-    struct buffer entry_json; /* of the entry being handed on */
+    struct buffer entry_json;   /* of the entry being handed on */
 
     struct event *drain_timer;
     atomic_size_t held; /* clients and requests that are left, while draining */
@@ -125,6 +125,12 @@ struct snapshot_source worker_snapshot_source(struct worker *worker);
 
 /* worker_batches.c */
 struct batch_store worker_batch_store(struct worker *worker);
+
+/* worker_application.c */
+struct access_source worker_application_source(struct worker *worker);
+
+/* worker_keys.c: access_bindings.fetch, of a worker. */
+bool worker_fetch_keys(void *context, const char *url, access_fetched *done, void *done_context);
 
 /* worker_history.c */
 bool worker_read_history(void *context, const char *stream, size_t length, struct entry_id after,

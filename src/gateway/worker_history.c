@@ -90,7 +90,7 @@ static enum history_status take_page(struct page_read *read, enum commands_statu
     if (status == COMMANDS_ERROR && stream_info_parse(reply, &info))
         return HISTORY_OK; /* there is no such stream */
     if (status == COMMANDS_ERROR)
-        log_event_limited(read->worker->log, &read->worker->history_limiter, LOG_LEVEL_WARN,
+        log_event_limited(read->worker->log, &read->worker->gateway->history_limiter, LOG_LEVEL_WARN,
                           "redis refused to read a stream; it needs EVALSHA, XINFO and XRANGE",
                           (const struct log_field[]){ LOG_BYTES("problem", reply->text, reply->text_length) },
                           1);

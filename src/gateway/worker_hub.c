@@ -35,8 +35,8 @@ static void feed_down(struct worker *worker, const struct hub_event *event)
 /* Events were lost on their way: as if the feed had been lost with them. */
 static void lost(struct worker *worker, const struct hub_event *event)
 {
-    LOG_WARN(worker->log, "memory was short: messages were lost, and clients are told",
-             LOG_NUMBER("worker", worker->number));
+    log_event_limited(worker->log, &worker->gateway->loss_limiter, LOG_LEVEL_WARN,
+                      "memory was short: messages were lost, and clients are told", NULL, 0);
     snapshot_cache_feed_down(worker->cache, clock_now_ms());
     worker->feed_up = worker->metrics->feed_up = event->feed_up;
     update_redis_up(worker);
@@ -70,6 +70,7 @@ static void apply(struct worker *worker, const struct hub_event *event)
         groups_stream_changed(worker->groups, event->name, event->name_length);
         return;
     case HUB_CONFIRMED:
+    case HUB_PUT_OFF:
     case HUB_MESSAGE:
     case HUB_LIVE:
     case HUB_FENCE:
@@ -112,7 +113,7 @@ static void run_turn(struct mail *mail)
     free(turn);
 }
 
-void worker_deliver(void *context, struct hub_events *events)
+bool worker_deliver(void *context, struct hub_events *events)
 {
     struct worker *worker = context;
     if (worker->is_local) {
@@ -121,17 +122,18 @@ void worker_deliver(void *context, struct hub_events *events)
         *events = (struct hub_events){ 0 };
         apply_all(worker, &turn);
         hub_events_recycle(&turn, events);
-        return;
+        return true;
     }
     struct delivered_turn *turn = malloc(sizeof(*turn));
     if (!turn)
-        return; /* they stay where they are, and come with the next turn */
+        return false;
     *turn = (struct delivered_turn){ .mail = { .run = run_turn, .drop = drop_turn },
                                      .worker = worker,
                                      .events = *events };
     *events = (struct hub_events){ 0 };
     atomic_fetch_add_explicit(&worker->queued_bytes, turn->events.cost, memory_order_relaxed);
     mailbox_post(worker->mailbox, &turn->mail);
+    return true;
 }
 
 /* ---- what the worker wants ---- */
@@ -174,9 +176,10 @@ static void run_wish(struct mail *mail)
     struct gateway *gateway = posted->worker->gateway;
     const struct dispatcher_wish *wish = &posted->wish;
     bool is_granted = make_wish(posted->worker, posted->kind, wish);
-    /* What the feed cannot take now is asked again when it is back; nobody else asks for a stream again. */
     if (!is_granted && wish->kind == TOPIC_STREAM)
         dispatcher_refuse(gateway->dispatcher, posted->worker->port, wish, "memory is short");
+    else if (!is_granted)
+        dispatcher_put_off(gateway->dispatcher, posted->worker->port, wish);
     free(posted);
 }
 

@@ -72,7 +72,7 @@ static void on_loaded(void *context, enum commands_status status, const struct r
         is_fenced = same_feed && fence.kind == REPLY_INTEGER && fence.integer > 0;
     } else if (status == COMMANDS_ERROR) {
         log_event_limited(
-            worker->log, &worker->load_limiter, LOG_LEVEL_WARN,
+            worker->log, &worker->gateway->load_limiter, LOG_LEVEL_WARN,
             "redis refused to read a snapshot; it needs GET, SET, PUBLISH, MULTI on batch:* and sluice:*",
             (const struct log_field[]){ LOG_BYTES("problem", reply->text, reply->text_length) }, 1);
     }
@@ -151,7 +151,7 @@ static void on_origin_answer(void *context, long http_status, const char *body, 
     else if (http_status == 404 || http_status == 410 || http_status == 204)
         status = SNAPSHOT_ABSENT;
     else
-        log_event_limited(worker->log, &worker->origin_limiter, LOG_LEVEL_WARN,
+        log_event_limited(worker->log, &worker->gateway->origin_limiter, LOG_LEVEL_WARN,
                           "the origin did not give a snapshot",
                           (const struct log_field[]){
                               LOG_NUMBER("status", http_status),

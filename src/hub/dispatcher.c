@@ -9,6 +9,8 @@
 #include "hub/dispatcher_state.h"
 #include "hub/snapshot_cache.h"
 
+#define FLUSH_AGAIN_MS 10 /* while memory is short */
+
 /* --- ports --- */
 
 /* Events lost for want of memory: the hub starts anew once it can be told so. */
@@ -25,6 +27,14 @@ static bool tell_of_loss(struct dispatcher *dispatcher, struct dispatcher_port *
 static void flush_soon(struct dispatcher *dispatcher)
 {
     event_active(dispatcher->flush, 0, 0);
+}
+
+/* What could not be told: there may be no other turn that it could go out with. */
+static void flush_again(struct dispatcher *dispatcher)
+{
+    const struct timeval wait = { .tv_usec = FLUSH_AGAIN_MS * 1000 };
+    if (event_add(dispatcher->flush, &wait) != 0)
+        flush_soon(dispatcher);
 }
 
 /* Adds position and generation. Takes over event->kept in any case. */
@@ -64,13 +74,17 @@ void dispatcher_turn_end(struct dispatcher *dispatcher)
     dispatcher_end_publish(dispatcher);
     /* Before any client can be given an id of it. */
     atomic_store_explicit(&dispatcher->newest, dispatcher->sequence, memory_order_release);
+    bool is_told = true;
     for (unsigned i = 0; i < dispatcher->port_count; i++) {
         struct dispatcher_port *port = &dispatcher->ports[i];
         if (port->has_lost && tell_of_loss(dispatcher, port))
             port->has_lost = false;
+        is_told &= !port->has_lost;
         if (port->events.size > 0)
-            port->deliver(port->context, &port->events);
+            is_told &= port->deliver(port->context, &port->events);
     }
+    if (!is_told)
+        flush_again(dispatcher);
 }
 
 static void on_flush(evutil_socket_t descriptor, short events, void *context)
@@ -222,6 +236,16 @@ void dispatcher_refuse(struct dispatcher *dispatcher, struct dispatcher_port *po
                              .name_length = wish->length,
                              .problem = problem,
                              .problem_length = strlen(problem) + 1 });
+    flush_soon(dispatcher);
+}
+
+void dispatcher_put_off(struct dispatcher *dispatcher, struct dispatcher_port *port,
+                        const struct dispatcher_wish *wish)
+{
+    tell(
+        dispatcher, port,
+        (struct hub_event){
+            .kind = HUB_PUT_OFF, .topic_kind = wish->kind, .name = wish->name, .name_length = wish->length });
     flush_soon(dispatcher);
 }
 

@@ -51,8 +51,9 @@ struct dispatcher *dispatcher_create(struct event_base *base, const struct dispa
 void dispatcher_destroy(struct dispatcher *dispatcher);
 void dispatcher_set_options(struct dispatcher *dispatcher, const struct dispatcher_options *options);
 
-/* Gets what the turn has brought for the port and leaves *events empty. */
-typedef void dispatcher_deliver(void *context, struct hub_events *events);
+/* Gets what the turn has brought for the port and leaves *events empty. False when memory is short: what is
+ * left there comes again, with what has come since. */
+typedef bool dispatcher_deliver(void *context, struct hub_events *events);
 
 /* Before anything is wanted. `deliver` NULL: the port only wants, and is told nothing. NULL when memory is
  * short; lives as long as the dispatcher. */
@@ -77,7 +78,7 @@ struct dispatcher_wish {
 
 /*
  * Answered by HUB_CONFIRMED, _WATCHED or _REFUSED, never inside the call. False when the feed is down or
- * memory is short: not wanted then, try again with the next HUB_FEED_UP.
+ * memory is short: not wanted then, try again with the next HUB_FEED_UP or in a while.
  */
 bool dispatcher_want(struct dispatcher *dispatcher, struct dispatcher_port *port,
                      const struct dispatcher_wish *wish);
@@ -87,6 +88,10 @@ void dispatcher_leave(struct dispatcher *dispatcher, struct dispatcher_port *por
 /* HUB_REFUSED follows for this port alone. */
 void dispatcher_refuse(struct dispatcher *dispatcher, struct dispatcher_port *port,
                        const struct dispatcher_wish *wish, const char *problem);
+
+/* HUB_PUT_OFF follows, for a wish that dispatcher_want() could not take. */
+void dispatcher_put_off(struct dispatcher *dispatcher, struct dispatcher_port *port,
+                        const struct dispatcher_wish *wish);
 
 /* HUB_CAUGHT_UP follows. */
 void dispatcher_catch_up(struct dispatcher *dispatcher, struct dispatcher_port *port);

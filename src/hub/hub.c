@@ -394,6 +394,8 @@ void hub_visit_listed(struct hub *hub)
         enum delivery_result result = subscriber_flush(subscriber, &hub->delivery);
         if (result != DELIVERY_DONE)
             hub_failed(hub, subscriber, result);
+        else if (!subscriber_has_backlog(subscriber))
+            taken_all(hub, subscriber); /* what it was dismissed with, behind what the turn had for it */
     }
 }
 

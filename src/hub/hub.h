@@ -70,8 +70,8 @@ struct hub_shared {
 
 /* What the hub asks of the dispatcher and of commands; bound by the gateway. */
 struct hub_source {
-    /* `again`: the loss of its last subscription is being told. False: wanted again with the next
-     * HUB_FEED_UP. */
+    /* `again`: the loss of its last subscription is being told. False when memory is short: asked again
+     * soon. */
     bool (*subscribe)(void *context, enum topic_kind kind, const char *name, size_t length, bool again);
     void (*unsubscribe)(void *context, enum topic_kind kind, const char *name, size_t length);
     /* The newest sequence that any hub of the process may have given to a client. */

@@ -12,6 +12,7 @@ static void invalidated(struct hub *hub, const struct hub_event *event)
 /* Everything may have changed unseen. */
 static void lost(struct hub *hub, bool feed_up)
 {
+    hub->catching_up = false;
     hub_feed_down(hub);
     hub_streams_lost(hub);
     if (feed_up)
@@ -44,6 +45,10 @@ void hub_apply(struct hub *hub, const struct hub_event *event)
     case HUB_REFUSED:
         if (is_wanted)
             hub_refused(hub, topic, event->problem);
+        break;
+    case HUB_PUT_OFF:
+        if (is_wanted)
+            hub_put_off(hub, topic);
         break;
     case HUB_MESSAGE:
         if (is_wanted)

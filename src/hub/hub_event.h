@@ -22,6 +22,7 @@ enum hub_event_kind {
     HUB_FEED_DOWN,     /* generation */
     HUB_CONFIRMED,     /* a channel or pattern: floor, floor_reason, kept */
     HUB_REFUSED,       /* problem */
+    HUB_PUT_OFF,       /* a channel or pattern that is to be asked for again, for want of memory */
     HUB_MESSAGE,       /* message; NULL: it was lost for want of memory */
     HUB_LIVE,          /* message of a batch that this hub's cache answers for */
     HUB_WATCHED,       /* a stream: what is behind `entry` comes */

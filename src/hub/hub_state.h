@@ -66,6 +66,7 @@ struct hub {
     bool syncing; /* the feed is back, not all topics are confirmed yet: nothing is sent before the gap is */
     size_t sync_pending;    /* topics not confirmed yet */
     uint64_t sync_sequence; /* where the gap stands */
+    bool subscribe_again;   /* some topic could not be asked for, though the feed is up */
 
     struct delivery delivery;
     struct poller *poller;
@@ -113,6 +114,7 @@ struct topic *hub_find_topic(struct hub *hub, enum topic_kind kind, const char *
 struct topic *hub_want_topic(struct hub *hub, enum topic_kind kind, const char *name, size_t length);
 void hub_topic_left(struct hub *hub, struct topic *topic);
 void hub_sweep_topics(struct hub *hub);
+void hub_subscribe_again(struct hub *hub); /* to what could not be asked for, for want of memory */
 
 /* hub_join.c */
 void hub_try_join(struct hub *hub, struct subscriber *subscriber);
@@ -174,6 +176,7 @@ void hub_feed_up(struct hub *hub);
 void hub_feed_down(struct hub *hub);
 void hub_confirmed(struct hub *hub, struct topic *topic, const struct hub_event *event);
 void hub_refused(struct hub *hub, struct topic *topic, const char *problem);
+void hub_put_off(struct hub *hub, struct topic *topic);
 void hub_watched(struct hub *hub, struct topic *topic, struct entry_id last);
 void hub_stream_broken(struct hub *hub, struct topic *topic, enum gap_reason reason, struct entry_id last);
 void hub_streams_lost(struct hub *hub);

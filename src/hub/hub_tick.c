@@ -75,6 +75,7 @@ static void on_housekeeping(evutil_socket_t descriptor, short events, void *cont
     (void)events;
     struct hub *hub = context;
     hub->delivery.now_ms = clock_now_ms();
+    hub_subscribe_again(hub);
     hub_sweep_topics(hub);
     history_sweep(hub->history, hub->delivery.now_ms);
     if (hub->join_again_ms && hub->delivery.now_ms >= hub->join_again_ms) {

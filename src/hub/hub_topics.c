@@ -10,9 +10,12 @@ struct topic *hub_find_topic(struct hub *hub, enum topic_kind kind, const char *
 static void subscribe(struct hub *hub, struct topic *topic)
 {
     bool again = hub->syncing && topic->was_confirmed;
-    if ((hub->feed_up || topic->kind == TOPIC_STREAM) &&
-        hub->source.subscribe(hub->source.context, topic->kind, topic->name, topic->name_length, again))
+    if (!hub->feed_up && topic->kind != TOPIC_STREAM)
+        return;
+    if (hub->source.subscribe(hub->source.context, topic->kind, topic->name, topic->name_length, again))
         topic->state = TOPIC_SUBSCRIBING;
+    else
+        hub->subscribe_again = true;
 }
 
 static void forget_topic(struct hub *hub, struct topic *topic)
@@ -67,7 +70,7 @@ void hub_sweep_topics(struct hub *hub)
         node = node->next;
         if (now_ms - topic->idle_since_ms < hub->options.linger_ms)
             return; /* the rest has been idle for less */
-        if (topic->state == TOPIC_SUBSCRIBING)
+        if (topic->state == TOPIC_SUBSCRIBING || topic->is_awaited)
             continue; /* unsubscribed when it is confirmed: see topic.h */
         if (topic->state == TOPIC_CONFIRMED)
             hub->source.unsubscribe(hub->source.context, topic->kind, topic->name, topic->name_length);
@@ -133,20 +136,19 @@ static void finish_sync(struct hub *hub)
     hub_join_waiting(hub);
 }
 
-static void end_one_of_sync(struct hub *hub)
+static void count_down(struct hub *hub)
 {
     if (--hub->sync_pending == 0)
         finish_sync(hub);
 }
 
-/* Only those that were asked for when the feed came back: what is new since may be confirmed before them, as
- * another hub has it already. */
-static void count_confirmed(struct hub *hub, struct topic *topic)
+/* Confirmed or refused. Other topics may be at any time: those that other hubs had subscribed before. */
+static void settle(struct hub *hub, struct topic *topic)
 {
     if (!topic->is_awaited)
         return;
     topic->is_awaited = false;
-    end_one_of_sync(hub);
+    count_down(hub);
 }
 
 void hub_feed_up(struct hub *hub)
@@ -163,12 +165,34 @@ void hub_feed_up(struct hub *hub)
                 forget_topic(hub, topic);
                 continue;
             }
-            subscribe(hub, topic);
-            topic->is_awaited = topic->state == TOPIC_SUBSCRIBING;
-            hub->sync_pending += topic->is_awaited;
+            subscribe(hub, topic); /* now, or again soon: hub_subscribe_again() */
+            topic->is_awaited = true;
+            hub->sync_pending++;
         }
     }
-    end_one_of_sync(hub);
+    count_down(hub);
+}
+
+void hub_put_off(struct hub *hub, struct topic *topic)
+{
+    if (topic->state != TOPIC_SUBSCRIBING)
+        return;
+    topic->state = TOPIC_UNSUBSCRIBED;
+    hub->subscribe_again = true;
+}
+
+void hub_subscribe_again(struct hub *hub)
+{
+    if (!hub->subscribe_again)
+        return;
+    hub->subscribe_again = false;
+    for (size_t kind = 0; kind < TOPIC_KINDS; kind++) {
+        size_t cursor = 0;
+        struct topic *topic;
+        while ((topic = map_next(hub->topics[kind], &cursor)) != NULL)
+            if (topic->state == TOPIC_UNSUBSCRIBED && (topic->member_count > 0 || topic->is_awaited))
+                subscribe(hub, topic);
+    }
 }
 
 static void join_members(struct hub *hub, struct topic *topic)
@@ -196,7 +220,7 @@ void hub_confirmed(struct hub *hub, struct topic *topic, const struct hub_event 
     topic->confirmed_sequence = hub->sequence;
     take_over_kept(hub, topic, event);
     topic->was_confirmed = true;
-    count_confirmed(hub, topic);
+    settle(hub, topic);
     join_members(hub, topic);
 }
 
@@ -223,7 +247,7 @@ void hub_refused(struct hub *hub, struct topic *topic, const char *problem)
                 hub_dismiss(hub, subscriber, problem);
         }
     }
-    count_confirmed(hub, topic);
+    settle(hub, topic);
 }
 
 /* --- streams --- */

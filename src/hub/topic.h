@@ -39,7 +39,7 @@ struct topic {
     enum topic_state state;
     bool is_batch;      /* a channel batch:<id> */
     bool was_confirmed; /* before: what it missed since, Redis' absence is to blame for */
-    bool is_awaited;    /* counted in hub->sync_pending */
+    bool is_awaited;    /* the hub's syncing waits for its confirmation */
     bool turn_terminal; /* the turn's batch chunk ends with `complete` */
     uint64_t confirmed_sequence;
     uint64_t idle_since_ms; /* when the last subscriber left */

@@ -346,6 +346,11 @@ bool feed_unsubscribe(struct feed *feed, enum feed_kind kind, const char *name, 
     return feed->is_up && send_request(feed, kind == FEED_PATTERN ? PUNSUBSCRIBE : UNSUBSCRIBE, name, length);
 }
 
+void feed_reset(struct feed *feed, const char *reason)
+{
+    redis_link_reset(feed->link, reason);
+}
+
 bool feed_is_up(const struct feed *feed)
 {
     return feed->is_up;

@@ -58,6 +58,9 @@ void feed_start(struct feed *feed);
 bool feed_subscribe(struct feed *feed, enum feed_kind kind, const char *name, size_t length);
 bool feed_unsubscribe(struct feed *feed, enum feed_kind kind, const char *name, size_t length);
 
+/* Makes the link anew, for an owner that could not ask for all it wants: on_down and on_up follow. */
+void feed_reset(struct feed *feed, const char *reason);
+
 bool feed_is_up(const struct feed *feed);
 
 /* The private fence channel, `sluice:fence:<16 hex digits>`; PUBLISH a decimal token there. Borrowed. */

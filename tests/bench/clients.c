@@ -142,6 +142,17 @@ static void append_target(struct buffer *request, const struct client *client)
     buffer_append_text(request, path);
 }
 
+static void append_own_header(struct buffer *request, const struct client *client)
+{
+    const struct clients_options *options = client->clients->options;
+    if (!options->headers)
+        return;
+    struct text line =
+        header_lines_of(options->headers, options->first + (size_t)(client - client->clients->list));
+    buffer_append(request, line.bytes, line.length);
+    buffer_append_text(request, "\r\n");
+}
+
 static bool send_all(struct client *client, const struct buffer *request)
 {
     return !request->failed &&
@@ -157,6 +168,7 @@ static void send_request(struct client *client)
     buffer_append_text(&request, " HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n");
     if (clients->options->header)
         buffer_printf(&request, "%s\r\n", clients->options->header);
+    append_own_header(&request, client);
     buffer_append_text(&request, clients->options->gzip ? "Accept-Encoding: gzip\r\n\r\n" : "\r\n");
     bool is_sent = send_all(client, &request);
     buffer_free(&request);

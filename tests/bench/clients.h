@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "address.h"
+#include "header_lines.h"
 #include "latency.h"
 #include "payload.h"
 #include "sse_reader.h"
@@ -31,9 +32,10 @@ struct clients_options {
     uint64_t slow_bytes_per_second; /* each slow client */
     size_t connecting_max;          /* at a time */
     enum sse_format format;
-    const char *header;  /* one more, such as `Authorization: Bearer …`; NULL: none */
-    bool gzip;           /* asked for; what comes says whether it is */
-    bool streams;        /* channels are streams of Redis: events are entries (publisher.h) */
+    const char *header;                 /* one more, such as `Authorization: Bearer …`; NULL: none */
+    const struct header_lines *headers; /* and one of these for each client; NULL: none */
+    bool gzip;                          /* asked for; what comes says whether it is */
+    bool streams;                       /* channels are streams of Redis: events are entries (publisher.h) */
     bool joined_at_head; /* the server sends no `retry:` when it is subscribed: the head must do */
 };
 

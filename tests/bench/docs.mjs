@@ -17,7 +17,7 @@ function between(text, mark, content) {
 const PARTS = [
   ['peers', ['S1', 'S2', 'S3', 'S4', 'S5', 'S7']],
   ['growth', ['N1', 'C1', 'M1', 'L1']],
-  ['features', ['K1', 'G1', 'W1']],
+  ['features', ['K1', 'G1', 'W1', 'A1']],
   ['streams', ['D1', 'D2', 'D3']],
 ];
 

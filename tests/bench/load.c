@@ -39,6 +39,7 @@ struct snapshot {
 
 struct load {
     struct load_options options;
+    struct header_lines *headers; /* NULL: none */
     int loop;
     struct payload_form *form;
     struct team *team;
@@ -270,10 +271,26 @@ static int run(struct load *load)
     return 0;
 }
 
+/* False with a line on stderr. */
+static bool read_headers(struct load *load)
+{
+    const char *path = load->options.headers_file;
+    if (!path)
+        return true;
+    errno = 0;
+    load->headers = header_lines_read(path);
+    load->options.clients.headers = load->headers;
+    if (!load->headers)
+        fprintf(stderr, "load: --headers %s: %s\n", path, strerror(errno));
+    return load->headers != NULL;
+}
+
 int main(int argument_count, char **arguments)
 {
     struct load load = { 0 };
     if (!load_options_read(argument_count, arguments, &load.options))
+        return 2;
+    if (!read_headers(&load))
         return 2;
     prepare_process(&load.options);
     load.loop = watch_loop_create();
@@ -289,6 +306,7 @@ int main(int argument_count, char **arguments)
     publisher_destroy(load.publisher);
     team_destroy(load.team);
     payload_form_destroy(load.form);
+    header_lines_destroy(load.headers);
     close(load.loop);
     return status;
 }

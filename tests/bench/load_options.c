@@ -173,6 +173,8 @@ bool load_options_read(int argument_count, char **arguments, struct load_options
         { "publish-path", VALUE_TEXT, &o->publisher.path, "request target of post, as --path" },
         { "format", VALUE_FORMAT, &o->clients.format, "events or webdis: what clients get" },
         { "header", VALUE_TEXT, &o->clients.header, "one more in each request: 'Name: value'" },
+        { "headers", VALUE_TEXT, &o->headers_file,
+          "a file with such lines, of which each client sends one, in turn" },
         { "gzip", VALUE_YES_OR_NO, &o->clients.gzip, "yes: clients take it" },
         { "processes", VALUE_NUMBER, &o->processes, "that the clients are spread over" },
         { "clients", VALUE_NUMBER, &o->clients.count[CLIENT_HEALTHY], "clients that read at once" },

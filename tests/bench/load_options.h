@@ -15,6 +15,7 @@ struct load_options {
     struct clients_options clients;
     struct publisher_options publisher;
     pid_t server_processes[SERVER_PROCESSES_MAX]; /* ends with 0 */
+    const char *headers_file;                     /* NULL: none; main() reads it into `clients` */
     size_t processes;                             /* that have the clients; 1: this one */
     uint64_t messages;
     uint64_t warmup; /* messages before the measured ones */

@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { runProcess } from '../support/processes.mjs';
+import { accessScenarios } from './access_scenarios.mjs';
 import { featureScenarios } from './feature_scenarios.mjs';
 import { growthScenarios } from './growth_scenarios.mjs';
 import { streamScenarios } from './stream_scenarios.mjs';
@@ -49,7 +50,7 @@ async function readSnapshotTenTimes({ port, redisSocket }) {
 
 /** All there are. `quick` makes them short; figures are then rougher, not different. */
 export function allScenarios(options) {
-  return [...coreScenarios(options), ...streamScenarios(options), ...growthScenarios(options), ...featureScenarios(options)];
+  return [...coreScenarios(options), ...streamScenarios(options), ...growthScenarios(options), ...featureScenarios(options), ...accessScenarios(options)];
 }
 
 function coreScenarios({ quick }) {

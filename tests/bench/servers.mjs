@@ -1,6 +1,8 @@
 // Starts what a run needs: Redis, the server under test, and the load generator.
 
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { makeFolder, removeFolder, startProcess } from '../support/processes.mjs';
 import { until } from '../support/wait.mjs';
@@ -88,16 +90,28 @@ function endProcess(pid) {
 /** How a load that is measured and one that is only there share a core: the first never waits for the second, nor for Redis. */
 const PRIORITIES = { first: ['chrt', '--fifo', '1'], last: ['chrt', '--idle', '0'], usual: [] };
 
-/** Runs the load generator against a started server. */
-export async function runLoad({ target, port, pids, redisSocket, build, cores }, options) {
+/** Runs the load generator against a started server. `headers()` are lines of which each client sends one. */
+export async function runLoad(server, { headers, ...options }) {
+  if (!headers) return load(server, options);
+  const folder = makeFolder();
+  try {
+    const file = join(folder, 'headers');
+    writeFileSync(file, headers().map((line) => `${line}\n`).join(''));
+    return await load(server, { ...options, headers: file });
+  } finally {
+    removeFolder(folder);
+  }
+}
+
+async function load({ target, port, pids, redisSocket, build, cores }, options) {
   const { path = target.path, priority = 'usual', server = `127.0.0.1:${port}`, serverPids = pids, serverFlags, serverCores, ...rest } = options;
   const flags = Object.entries({ ...(target.isPeer && { 'patience-ms': PEER_PATIENCE_MS }), ...target.load, ...rest }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const publishTo = target.publishTo?.({ port }) ?? `unix:${redisSocket}`;
   const [program, ...words] = wrapped([...PRIORITIES[priority], `${build}/tests/bench/load`, '--server', server, '--redis', publishTo,
     '--server-pid', serverPids.join(','), '--path', path, '--joined-by', target.joinedBy, '--time-limit-s', String(LOAD_SECONDS_MAX), ...flags], cores?.load);
-  const load = startProcess(program, words);
-  prefer(load.pid, priority === 'last' ? 19 : undefined);
-  const { code, signal } = await load.ends((LOAD_SECONDS_MAX + 5) * 1000);
-  if (code !== 0) throw new Error(`load ended with ${code ?? signal}: ${load.output.slice(-500).trim()}`);
-  return JSON.parse(load.stdout);
+  const process = startProcess(program, words);
+  prefer(process.pid, priority === 'last' ? 19 : undefined);
+  const { code, signal } = await process.ends((LOAD_SECONDS_MAX + 5) * 1000);
+  if (code !== 0) throw new Error(`load ended with ${code ?? signal}: ${process.output.slice(-500).trim()}`);
+  return JSON.parse(process.stdout);
 }

@@ -67,7 +67,7 @@ fault('a server that answers nothing but garbage', { row: 11, expected: 'drops t
 
 /** Announces 600 MB in the place of the next reply, and sends as much of it as the gateway takes. */
 async function announce(proxy, link, head) {
-  const connection = [...proxy.connections].find((other) => other.link === link);
+  const [connection] = proxy.connectionsOf(link);
   const lane = connection.toGateway;
   lane.queue = [];
   proxy.filter = (bytes, other) => (other === lane && bytes.length < MIB ? Buffer.alloc(0) : bytes);
@@ -105,7 +105,7 @@ fault('a reply that never ends, in small pieces', { row: 12, expected: 'memory s
   // redis_reply_bytes_max is 64 MiB; with 4 MiB it is over sooner.
   const { proxy, gateway, recorder } = await startRecorded(t, report, { flags: ['--redis-reply-bytes-max', '4MiB'] });
   const before = anonymousBytes(gateway.pid);
-  const connection = [...proxy.connections].find((other) => other.link === 'feed');
+  const [connection] = proxy.connectionsOf('feed');
   const lane = connection.toGateway;
   proxy.filter = (bytes, other) => (other === lane && !bytes.isOurs ? Buffer.alloc(0) : bytes);
   const push = (text) => lane.push(Object.assign(Buffer.from(text), { isOurs: true }));

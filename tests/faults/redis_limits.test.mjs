@@ -12,6 +12,7 @@ faults('Redis has had enough', () => {
     const { redis, proxy, gateway, recorder } = await startRecorded(t, report);
     await redis.command('CONFIG', 'SET', 'maxclients', 1);
     const before = proxy.accepted;
+    proxy.listensFirst = true;
     proxy.cut();
     await until('the log says what to do', () => /max number of clients.*raise maxclients/.test(gateway.log));
     const busy = cpuSeconds(gateway.pid);
@@ -23,6 +24,7 @@ faults('Redis has had enough', () => {
     assert.ok(cpuSeconds(gateway.pid) - busy < 1, 'it does not spin');
     report.saw(`the log says \`raise maxclients\` (${lines} lines), ${attempts} attempts in 2 s`);
     await redis.command('CONFIG', 'SET', 'maxclients', 1000);
+    proxy.listensFirst = false;
     report.recovered(await recorder.live());
     report.saw(await recorder.finish());
   });

@@ -115,7 +115,7 @@ static bool catch_up(void *context)
     return true;
 }
 
-static void deliver(void *context, struct hub_events *events)
+static bool deliver(void *context, struct hub_events *events)
 {
     struct stage *stage = context;
     struct hub_events turn = *events;
@@ -126,6 +126,7 @@ static void deliver(void *context, struct hub_events *events)
         hub_apply(stage->hub, &event);
     hub_turn_end(stage->hub);
     hub_events_recycle(&turn, events);
+    return true;
 }
 
 /* --- one worker has everything --- */
@@ -325,7 +326,7 @@ static void make_front(struct stage *stage)
                                                    .jwt_issuer = "",
                                                    .jwt_cookie = "",
                                                    .machine_keys_file = "" };
-    stage->access = access_create(stage->base, &access_options, NULL, stage->metrics, NULL, &problem);
+    stage->access = access_create(stage->base, &access_options, NULL, NULL, &problem);
     stage->audit = audit_create(1, stage->metrics, NULL);
     REQUIRE(stage->access && stage->audit);
     const struct front_services services = {

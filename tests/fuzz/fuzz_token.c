@@ -1,9 +1,11 @@
 /*
  * A token. Input: with a first byte `t`, a whole token, which nobody can have signed, so it is never good;
  * else a header and claims, a line each, which are signed here. What a good one grants is what is read back
- * from its JSON.
+ * from its JSON; and with one letter escaped, which says the same to JSON, all of it comes out the same,
+ * although another reader reads it.
  */
 #include <openssl/hmac.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,8 +23,9 @@ static enum token_verdict read_token(struct text token, struct grant **ret_grant
     char problem[TOKEN_PROBLEM_MAX] = "";
     struct key_ring *ring = key_ring_create();
     const struct key_ring *rings[] = { ring };
+    bool keep;
     REQUIRE(ring && key_ring_add_secret(ring, text_of(SECRET, strlen(SECRET)), problem));
-    enum token_verdict verdict = token_read(token, rings, 1, &rules, NOW_MS, ret_grant, problem);
+    enum token_verdict verdict = token_read(token, rings, 1, &rules, NOW_MS, ret_grant, &keep, problem);
     REQUIRE((verdict == TOKEN_GOOD) == (*ret_grant != NULL));
     REQUIRE((verdict == TOKEN_GOOD) == (*problem == '\0'));
     key_ring_destroy(ring);
@@ -61,6 +64,43 @@ static struct text sign(struct text header, struct text claims, char *storage)
     return text_of(storage, (size_t)(at - storage) + strlen(at));
 }
 
+/* `{"sub":…` as `{"\u0073ub":…`, into `storage`; as it is where it does not begin so. */
+static struct text escaped(struct text json, char *storage)
+{
+    bool is_object = json.length > 3 && json.bytes[0] == '{' && json.bytes[1] == '"' && json.bytes[2] > ' ' &&
+                     json.bytes[2] < 0x7f && json.bytes[2] != '"' && json.bytes[2] != '\\';
+    if (!is_object)
+        return json;
+    int length = sprintf(storage, "{\"\\u%04x", json.bytes[2]);
+    memcpy(storage + length, json.bytes + 3, json.length - 3);
+    return text_of(storage, (size_t)length + json.length - 3);
+}
+
+static void check_other_reader(struct text header, struct text claims, enum token_verdict verdict,
+                               const struct grant *grant, char *storage)
+{
+    struct buffer first = { 0 }, second = { 0 };
+    struct grant *again;
+    char *other = malloc(header.length + claims.length + 64);
+    REQUIRE(other != NULL);
+    struct text other_header = escaped(header, other);
+    struct text other_claims = escaped(claims, other + header.length + 16);
+    /* What is longer may be too long. */
+    bool is_longer = header.length + claims.length + 64 > TOKEN_BYTES_MAX / 2;
+    if (!is_longer) {
+        REQUIRE(read_token(sign(other_header, other_claims, storage), &again) == verdict);
+        if (grant) {
+            grant_append_json(grant, &first);
+            grant_append_json(again, &second);
+            REQUIRE(first.size == second.size && memcmp(first.data, second.data, first.size) == 0);
+        }
+        grant_release(again);
+    }
+    buffer_free(&first);
+    buffer_free(&second);
+    free(other);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct text rest = text_of((const char *)data, size);
@@ -73,10 +113,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     text_split(&rest, '\n', &header);
-    char *storage = malloc(2 * size + 256);
+    char *storage = malloc(2 * size + 512);
     REQUIRE(storage != NULL);
-    if (read_token(sign(header, rest, storage), &grant) == TOKEN_GOOD)
+    enum token_verdict verdict = read_token(sign(header, rest, storage), &grant);
+    if (verdict == TOKEN_GOOD)
         check_grant(grant);
+    check_other_reader(header, rest, verdict, grant, storage);
     grant_release(grant);
     free(storage);
     return 0;

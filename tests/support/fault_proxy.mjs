@@ -11,9 +11,12 @@
 //   proxy.refuse();                          new ones are closed at once
 //   proxy.intercept('XREAD', (command, connection) => { connection.answer('-LOADING wait\r\n'); return 'drop'; });
 //   proxy.filter = (bytes, lane) => bytes;   whatever else
+//   proxy.listensFirst = true;               lets a Redis that closes at once have its say: a socket of Node's on which a write
+//                                            fails is not read any more
 //   proxy.heal();                            back to normal; what was held goes on
 //
-// `link` is what the gateway calls a connection by CLIENT SETNAME, without "sluice-": feed, commands, tail.
+// `link` is what the gateway calls a connection by CLIENT SETNAME, without "sluice-": feed, commands, tail; `commands` stands for those
+// of the workers too (worker-0, worker-1 …).
 
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -48,6 +51,11 @@ function readCommand(bytes, start) {
   return { bytes: bytes.subarray(start, at), words };
 }
 
+const FIRST_WORDS_MS = 20;
+
+/** Whether a connection of the gateway's name is meant by `link`. */
+const isOf = (name, link) => name === link || (link === 'commands' && /^worker-\d+$/.test(name));
+
 /** One direction of one connection: what came in and may not go on yet. */
 class Lane {
   constructor(proxy, connection, to, sink) {
@@ -70,7 +78,7 @@ class Lane {
     clearTimeout(this.timer);
     while (this.queue.length > 0 && !this.connection.isGone) {
       const { stalled } = this.proxy.faultsOf(this);
-      if (stalled) return;
+      if (stalled || (this.to === 'redis' && this.connection.isListening)) return;
       const wait = this.queue[0].due - Date.now();
       if (wait > 0) {
         this.timer = setTimeout(() => this.flow(), wait);
@@ -102,12 +110,19 @@ class Connection {
     this.toRedis = new Lane(proxy, this, 'redis', this.server);
     this.toGateway = new Lane(proxy, this, 'gateway', client);
     this.unread = Buffer.alloc(0);
+    this.isListening = proxy.listensFirst;
+    this.server.on('connect', () => setTimeout(() => this.#listened(), this.isListening ? FIRST_WORDS_MS : 0));
     client.on('data', (bytes) => this.#fromGateway(bytes));
     this.server.on('data', (bytes) => this.toGateway.push(bytes));
     for (const socket of [client, this.server]) {
       socket.on('error', () => {});
       socket.on('close', () => this.end());
     }
+  }
+
+  #listened() {
+    this.isListening = false;
+    this.toRedis.flow();
   }
 
   #fromGateway(bytes) {
@@ -171,16 +186,20 @@ class FaultProxy {
   faultsOf(lane) {
     const result = { delay: 0, stalled: false };
     for (const { to, link, delay = 0, stalled = false } of this.faults) {
-      if ((to && to !== lane.to) || (link && link !== lane.connection.link)) continue;
+      if ((to && to !== lane.to) || (link && !isOf(lane.connection.link, link))) continue;
       result.delay += delay;
       result.stalled ||= stalled;
     }
     return result;
   }
 
+  /** Those of a link, or all. */
+  connectionsOf(link) {
+    return [...this.connections].filter((connection) => !link || isOf(connection.link, link));
+  }
+
   #lanes({ to, link } = {}) {
-    return [...this.connections]
-      .filter((connection) => !link || connection.link === link)
+    return this.connectionsOf(link)
       .flatMap(({ toRedis, toGateway }) => [toRedis, toGateway])
       .filter((lane) => !to || lane.to === to);
   }
@@ -207,7 +226,7 @@ class FaultProxy {
   }
 
   cut({ link } = {}) {
-    for (const connection of [...this.connections]) if (!link || connection.link === link) connection.reset();
+    for (const connection of this.connectionsOf(link)) connection.reset();
   }
 
   refuse() {

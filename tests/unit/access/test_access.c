@@ -5,13 +5,13 @@
 #include <unistd.h>
 
 #include "../front/front_text.h"
+#include "access/jwks.h"
 #include "base/clock.h"
 #include "token_fixture.h"
 
 /* --- a fixture: an access whose sources and fetches the test plays --- */
 
 static struct event_base *base;
-static struct metrics *metrics;
 static struct access *access_;
 static struct access_check *asked; /* what a source was asked last; NULL after it was called off */
 static access_fetched *fetched;    /* waits for the answer of the JWKS' address */
@@ -81,15 +81,13 @@ static void make(struct access_options chosen, bool with_sources)
     if (with_sources)
         bindings.ticket = bindings.application = source;
     base = event_base_new();
-    metrics = metrics_create();
-    access_ = access_create(base, &chosen, &bindings, metrics, NULL, &problem);
+    access_ = access_create(base, &chosen, &bindings, NULL, &problem);
     cr_assert_not_null(access_, "%s", problem);
 }
 
 static void unmake(void)
 {
     access_destroy(access_);
-    metrics_destroy(metrics);
     event_base_free(base);
 }
 
@@ -245,15 +243,56 @@ Test(access, an_unknown_key_is_looked_for_once_for_all_who_wait)
     cr_assert_not_null(ask(credentials, ACCESS_SUBSCRIBE, &decision));
     cr_expect_eq(fetches, 1);
     access_cancel(second);
-    fetched(fetched_context, 200, JWKS, strlen(JWKS));
+    fetched(fetched_context, TEXT(JWKS), clock_now_ms());
     cr_expect_eq(answers, 2);
     cr_expect_eq(last.verdict, ACCESS_UNKNOWN);
     for (int i = 0; i < 100; i++)
         cr_expect_eq(verdict_of(credentials, ACCESS_SUBSCRIBE), ACCESS_UNKNOWN,
                      "not asked for again so soon");
     cr_expect_eq(fetches, 1);
-    cr_expect_eq(metrics->jwks_fetches, 1);
     unmake();
+}
+
+/* Another thread had them fetched: what counts is when that was. */
+Test(access, keys_that_others_asked_for_are_as_old_as_they_are)
+{
+    struct access_decision decision;
+    struct access_options chosen = options();
+    chosen.jwt_jwks_url = "https://id.example/jwks";
+    make(chosen, false);
+    const struct access_credentials credentials = { .authorization = TEXT(BY_UNKNOWN_KEY) };
+    cr_assert_not_null(ask(credentials, ACCESS_SUBSCRIBE, &decision));
+    fetched(fetched_context, TEXT(JWKS), clock_now_ms() - JWKS_AGAIN_AFTER_MS / 2);
+    cr_expect_eq(last.verdict, ACCESS_UNKNOWN);
+    cr_expect_eq(verdict_of(credentials, ACCESS_SUBSCRIBE), ACCESS_UNKNOWN,
+                 "too young to be asked for again");
+    unmake();
+    make(chosen, false);
+    cr_assert_not_null(ask(credentials, ACCESS_SUBSCRIBE, &decision));
+    cr_expect_eq(fetches, 2);
+    fetched(fetched_context, TEXT(JWKS), clock_now_ms() - JWKS_AGAIN_AFTER_MS);
+    cr_assert_not_null(ask(credentials, ACCESS_SUBSCRIBE, &decision), "old enough");
+    cr_expect_eq(fetches, 3);
+    access_fetched *rest = fetched;
+    void *rest_context = fetched_context;
+    unmake();
+    rest(rest_context, (struct text){ 0 }, clock_now_ms());
+}
+
+Test(access, at_the_end_nobody_waits_and_nobody_is_asked)
+{
+    struct access_decision decision;
+    make(options(), true);
+    const struct access_credentials ticket = { .ticket = TEXT("x") };
+    cr_assert_not_null(ask(ticket, ACCESS_SUBSCRIBE, &decision));
+    access_stop(access_);
+    cr_expect_null(asked, "called off");
+    cr_expect_eq(answers, 1);
+    cr_expect_eq(last.verdict, ACCESS_UNAVAILABLE);
+    cr_expect_eq(verdict_of(ticket, ACCESS_SUBSCRIBE), ACCESS_UNAVAILABLE);
+    cr_expect_null(asked);
+    unmake();
+    cr_expect_eq(answers, 1);
 }
 
 Test(access, keys_that_cannot_be_had_decide_nothing)
@@ -264,10 +303,9 @@ Test(access, keys_that_cannot_be_had_decide_nothing)
     make(chosen, false);
     const struct access_credentials credentials = { .authorization = TEXT(BY_UNKNOWN_KEY) };
     cr_assert_not_null(ask(credentials, ACCESS_SUBSCRIBE, &decision));
-    fetched(fetched_context, 0, "", 0);
+    fetched(fetched_context, (struct text){ 0 }, clock_now_ms());
     cr_expect_eq(last.verdict, ACCESS_UNAVAILABLE);
     cr_expect_eq(verdict_of(credentials, ACCESS_SUBSCRIBE), ACCESS_UNAVAILABLE);
-    cr_expect_eq(metrics->jwks_failures, 1);
     unmake();
 }
 
@@ -284,14 +322,14 @@ Test(access, an_answer_after_the_end_or_a_reload_is_nobodys)
     void *old_context = fetched_context;
     cr_assert(access_set_options(access_, &chosen, &problem));
     cr_expect_eq(answers, 1, "told before the old keys are gone");
-    old(old_context, 200, JWKS, strlen(JWKS));
+    old(old_context, TEXT(JWKS), clock_now_ms());
     cr_expect_eq(verdict_of((struct access_credentials){ 0 }, ACCESS_SUBSCRIBE), ACCESS_UNKNOWN);
     cr_assert_not_null(ask(credentials, ACCESS_SUBSCRIBE, &decision));
     old = fetched;
     old_context = fetched_context;
     unmake();
     cr_expect_eq(answers, 2);
-    old(old_context, 200, JWKS, strlen(JWKS));
+    old(old_context, TEXT(JWKS), clock_now_ms());
 }
 
 /* --- reload --- */

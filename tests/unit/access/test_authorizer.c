@@ -6,9 +6,9 @@
 
 #include "access/authorizer_answer.h"
 #include "base/clock.h"
-#include "source_fixture.h"
 
 #define POSTS_MAX 64
+#define TEXT(literal) text_of(literal, sizeof(literal) - 1)
 
 /* An application that answers when told. */
 struct post {
@@ -21,11 +21,43 @@ struct post {
 struct fixture {
     struct metrics *metrics;
     struct authorizer *authorizer;
-    struct access_source source;
     struct post posts[POSTS_MAX];
     int post_count;
     bool is_closed;
 };
+
+/* Who asked, and what came of it. */
+struct asker {
+    struct authorizer_waiter waiter;
+    int told;
+    enum access_verdict verdict;
+    enum refusal_reason reason;
+    struct grant *grant;
+};
+
+static void on_outcome(struct authorizer_waiter *waiter, const struct authorizer_outcome *outcome)
+{
+    struct asker *asker = LIST_OWNER(waiter, struct asker, waiter);
+    asker->told++;
+    asker->verdict = outcome->verdict;
+    asker->reason = outcome->reason;
+    asker->grant = grant_hold(outcome->grant);
+    cr_assert_eq(outcome->verdict == ACCESS_ALLOWED, outcome->grant != NULL);
+    cr_assert_eq(outcome->verdict == ACCESS_ALLOWED, outcome->detail == NULL);
+}
+
+static void asker_clear(struct asker *asker)
+{
+    grant_release(asker->grant);
+    *asker = (struct asker){ 0 };
+}
+
+static bool asker_covers(const struct asker *asker, enum access_action action, enum access_topic_kind kind,
+                         const char *name)
+{
+    const struct access_topic topic = { .kind = kind, .name = text_of(name, strlen(name)) };
+    return asker->told == 1 && asker->verdict == ACCESS_ALLOWED && grant_covers(asker->grant, action, &topic);
+}
 
 static bool post(void *context, const char *url, const char *const *headers, size_t header_count,
                  const char *body, size_t length, authorizer_posted *done, void *done_context)
@@ -71,7 +103,6 @@ static void setup_with(struct fixture *fixture, const struct authorizer_options 
     const struct authorizer_client client = { post, fixture };
     fixture->authorizer = authorizer_create(wanted, &client, fixture->metrics, NULL);
     cr_assert_not_null(fixture->authorizer);
-    fixture->source = authorizer_source(fixture->authorizer);
 }
 
 static void setup(struct fixture *fixture)
@@ -90,68 +121,75 @@ static void teardown(struct fixture *fixture)
     metrics_destroy(fixture->metrics);
 }
 
+static void put(struct fixture *fixture, const struct access_credentials *credentials,
+                const struct access_question *question, struct asker *asker)
+{
+    asker->waiter.done = on_outcome;
+    authorizer_ask(fixture->authorizer, credentials, question, &asker->waiter);
+}
+
 static void ask_as(struct fixture *fixture, const struct access_credentials *credentials,
-                   enum access_topic_kind kind, const char *name, struct access_check *check)
+                   enum access_topic_kind kind, const char *name, struct asker *asker)
 {
     const struct access_topic topic = { .kind = kind, .name = text_of(name, strlen(name)) };
     const struct access_question question = { .action = ACCESS_SUBSCRIBE,
                                               .topics = &topic,
                                               .topic_count = 1 };
-    fixture->source.ask(fixture->source.context, check, credentials, &question);
+    put(fixture, credentials, &question, asker);
 }
 
-static void ask(struct fixture *fixture, const char *cookie, const char *name, struct access_check *check)
+static void ask(struct fixture *fixture, const char *cookie, const char *name, struct asker *asker)
 {
     const struct access_credentials credentials = { .cookie = text_of(cookie, strlen(cookie)),
                                                     .origin = ACCESS_ORIGIN_ALLOWED };
-    ask_as(fixture, &credentials, ACCESS_CHANNEL, name, check);
+    ask_as(fixture, &credentials, ACCESS_CHANNEL, name, asker);
 }
 
 /* Asks anew and has it answered. */
 static void decide(struct fixture *fixture, enum access_topic_kind kind, const char *name, long status,
-                   const char *body, struct access_check *check)
+                   const char *body, struct asker *asker)
 {
     static const struct access_credentials credentials = { .authorization = { "Bearer abc", 10 } };
     int before = fixture->post_count;
-    ask_as(fixture, &credentials, kind, name, check);
+    ask_as(fixture, &credentials, kind, name, asker);
     cr_assert_eq(fixture->post_count, before + 1, "a new question");
     answer(fixture, before, status, body);
-    cr_assert_eq(check->told, 1);
+    cr_assert_eq(asker->told, 1);
 }
 
 Test(authorizer, is_asked_with_the_callers_headers_and_the_topic_in_json)
 {
     struct fixture fixture;
-    struct access_check check = { 0 };
+    struct asker asker = { 0 };
     setup(&fixture);
-    ask(&fixture, "sid=1", "batch:42", &check);
+    ask(&fixture, "sid=1", "batch:42", &asker);
     cr_assert_str_eq(fixture.posts[0].headers,
                      "Content-Type: application/json\nAccept: application/json\nCookie: sid=1\n");
     cr_assert_str_eq(fixture.posts[0].body,
                      "{\"action\":\"subscribe\",\"topics\":[{\"kind\":\"channel\",\"name\":\"batch:42\"}]}");
-    cr_assert_eq(check.told, 0);
+    cr_assert_eq(asker.told, 0);
     answer(&fixture, 0, 204, "");
-    cr_assert(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "batch:42"));
-    cr_assert_not(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "batch:421"));
-    cr_assert_not(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_STREAM, "batch:42"));
-    cr_assert_not(check_covers(&check, ACCESS_PUBLISH, ACCESS_CHANNEL, "batch:42"));
-    cr_assert_eq(strncmp(grant_subject(check.grant).bytes, "session:", 8), 0);
-    cr_assert_null(memmem(grant_subject(check.grant).bytes, grant_subject(check.grant).length, "sid=1", 5));
-    check_clear(&check);
+    cr_assert(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "batch:42"));
+    cr_assert_not(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "batch:421"));
+    cr_assert_not(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_STREAM, "batch:42"));
+    cr_assert_not(asker_covers(&asker, ACCESS_PUBLISH, ACCESS_CHANNEL, "batch:42"));
+    cr_assert_eq(strncmp(grant_subject(asker.grant).bytes, "session:", 8), 0);
+    cr_assert_null(memmem(grant_subject(asker.grant).bytes, grant_subject(asker.grant).length, "sid=1", 5));
+    asker_clear(&asker);
     teardown(&fixture);
 }
 
 Test(authorizer, names_cannot_reach_into_headers_or_out_of_their_string)
 {
     struct fixture fixture;
-    struct access_check check = { 0 };
+    struct asker asker = { 0 };
     setup(&fixture);
-    ask(&fixture, "sid=1", "x\r\nX-Admin: 1\"}],\"action\":\"admin\n\x01", &check);
+    ask(&fixture, "sid=1", "x\r\nX-Admin: 1\"}],\"action\":\"admin\n\x01", &asker);
     cr_assert_null(strstr(fixture.posts[0].headers, "X-Admin"));
     cr_assert_null(strpbrk(fixture.posts[0].body, "\r\n\x01"));
     cr_assert_not_null(strstr(fixture.posts[0].body,
                               "\"name\":\"x\\r\\nX-Admin: 1\\\"}],\\\"action\\\":\\\"admin\\n\\u0001\""));
-    struct access_check broken = { 0 };
+    struct asker broken = { 0 };
     ask(&fixture, "sid=1\r\nX-Admin: 1", "x", &broken);
     cr_assert_eq(fixture.post_count, 1);
     cr_assert_eq(broken.verdict, ACCESS_UNAVAILABLE);
@@ -194,13 +232,13 @@ Test(authorizer, what_is_no_yes_allows_nothing)
     };
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         struct fixture fixture;
-        struct access_check check = { 0 };
+        struct asker asker = { 0 };
         setup(&fixture);
-        decide(&fixture, ACCESS_CHANNEL, "b", answers[i].status, answers[i].body, &check);
-        cr_assert_eq(check.verdict, answers[i].verdict, "%ld %s", answers[i].status, answers[i].body);
-        cr_assert_eq(check.reason, answers[i].reason);
+        decide(&fixture, ACCESS_CHANNEL, "b", answers[i].status, answers[i].body, &asker);
+        cr_assert_eq(asker.verdict, answers[i].verdict, "%ld %s", answers[i].status, answers[i].body);
+        cr_assert_eq(asker.reason, answers[i].reason);
         cr_assert_eq(fixture.metrics->authorizer_failures, answers[i].fails);
-        check_clear(&check);
+        asker_clear(&asker);
         teardown(&fixture);
     }
 }
@@ -208,35 +246,35 @@ Test(authorizer, what_is_no_yes_allows_nothing)
 Test(authorizer, an_answer_may_say_who_and_what_and_until_when)
 {
     struct fixture fixture;
-    struct access_check check = { 0 };
+    struct asker asker = { 0 };
     setup(&fixture);
     decide(&fixture, ACCESS_CHANNEL, "batch:42", 200,
            "{\"subject\": \"u1\", \"topics\": [\"batch:4*\", \"stream:x\"], \"publish\": [\"p\"], \"exp\": "
            "1900000000.5}",
-           &check);
-    cr_assert(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "batch:42"));
-    cr_assert(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_STREAM, "x"));
-    cr_assert_not(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "batch:5"));
-    cr_assert(check_covers(&check, ACCESS_PUBLISH, ACCESS_CHANNEL, "p"));
-    cr_assert_eq(grant_expires_wall_ms(check.grant), 1900000000500);
-    cr_assert(text_is(grant_subject(check.grant), "u1"));
-    cr_assert_eq(grant_means(check.grant), GRANT_APPLICATION);
-    check_clear(&check);
+           &asker);
+    cr_assert(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "batch:42"));
+    cr_assert(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_STREAM, "x"));
+    cr_assert_not(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "batch:5"));
+    cr_assert(asker_covers(&asker, ACCESS_PUBLISH, ACCESS_CHANNEL, "p"));
+    cr_assert_eq(grant_expires_wall_ms(asker.grant), 1900000000500);
+    cr_assert(text_is(grant_subject(asker.grant), "u1"));
+    cr_assert_eq(grant_means(asker.grant), GRANT_APPLICATION);
+    asker_clear(&asker);
     teardown(&fixture);
 }
 
 Test(authorizer, an_empty_yes_never_allows_more_than_was_asked)
 {
     struct fixture fixture;
-    struct access_check check = { 0 };
+    struct asker asker = { 0 };
     setup(&fixture);
-    decide(&fixture, ACCESS_GLOB, "orders.*", 200, " \n", &check);
-    cr_assert(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_GLOB, "orders.*"));
-    cr_assert_not(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_GLOB, "order*"));
-    check_clear(&check);
-    decide(&fixture, ACCESS_STREAM, "x", 200, "{}", &check);
-    cr_assert(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_STREAM, "x"));
-    check_clear(&check);
+    decide(&fixture, ACCESS_GLOB, "orders.*", 200, " \n", &asker);
+    cr_assert(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_GLOB, "orders.*"));
+    cr_assert_not(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_GLOB, "order*"));
+    asker_clear(&asker);
+    decide(&fixture, ACCESS_STREAM, "x", 200, "{}", &asker);
+    cr_assert(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_STREAM, "x"));
+    asker_clear(&asker);
     /* A grant cannot say exactly these, so an empty yes is not enough. */
     static const struct {
         enum access_topic_kind kind;
@@ -245,30 +283,30 @@ Test(authorizer, an_empty_yes_never_allows_more_than_was_asked)
                     { ACCESS_GLOB, "a*b*" },        { ACCESS_CHANNEL, "*" }, { ACCESS_CHANNEL, "a*" },
                     { ACCESS_CHANNEL, "stream:x" }, { ACCESS_STREAM, "a*" } };
     for (size_t i = 0; i < sizeof inexact / sizeof inexact[0]; i++) {
-        decide(&fixture, inexact[i].kind, inexact[i].name, 204, "", &check);
-        cr_assert_eq(check.verdict, ACCESS_UNAVAILABLE, "%s", inexact[i].name);
-        check_clear(&check);
+        decide(&fixture, inexact[i].kind, inexact[i].name, 204, "", &asker);
+        cr_assert_eq(asker.verdict, ACCESS_UNAVAILABLE, "%s", inexact[i].name);
+        asker_clear(&asker);
     }
-    decide(&fixture, ACCESS_GLOB, "a?d*", 200, "{\"subscribe\": [\"a*\"]}", &check);
-    cr_assert(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_GLOB, "a?d*"));
-    check_clear(&check);
+    decide(&fixture, ACCESS_GLOB, "a?d*", 200, "{\"subscribe\": [\"a*\"]}", &asker);
+    cr_assert(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_GLOB, "a?d*"));
+    asker_clear(&asker);
     teardown(&fixture);
 }
 
 Test(authorizer, is_asked_once_by_all_who_wait_and_remembers)
 {
     struct fixture fixture;
-    struct access_check checks[4] = { 0 };
+    struct asker askers[4] = { 0 };
     setup(&fixture);
     for (int i = 0; i < 3; i++)
-        ask(&fixture, "sid=1", "a", &checks[i]);
+        ask(&fixture, "sid=1", "a", &askers[i]);
     cr_assert_eq(fixture.post_count, 1);
     answer(&fixture, 0, 200, "{\"subject\": \"u1\"}");
-    ask(&fixture, "sid=1", "a", &checks[3]);
+    ask(&fixture, "sid=1", "a", &askers[3]);
     cr_assert_eq(fixture.post_count, 1);
     for (int i = 0; i < 4; i++) {
-        cr_assert(check_covers(&checks[i], ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "a"));
-        check_clear(&checks[i]);
+        cr_assert(asker_covers(&askers[i], ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "a"));
+        asker_clear(&askers[i]);
     }
     cr_assert_eq(fixture.metrics->authorizer_asks, 1);
     cr_assert_eq(fixture.metrics->authorizer_hits, 3);
@@ -278,23 +316,23 @@ Test(authorizer, is_asked_once_by_all_who_wait_and_remembers)
 Test(authorizer, an_answer_is_for_its_credential_and_its_question)
 {
     struct fixture fixture;
-    struct access_check checks[4] = { 0 };
+    struct asker askers[4] = { 0 };
     setup(&fixture);
-    ask(&fixture, "sid=1", "a", &checks[0]);
+    ask(&fixture, "sid=1", "a", &askers[0]);
     answer(&fixture, 0, 204, "");
-    ask(&fixture, "sid=2", "a", &checks[1]);
+    ask(&fixture, "sid=2", "a", &askers[1]);
     cr_assert_eq(fixture.post_count, 2, "another session");
     answer(&fixture, 1, 403, "");
-    ask(&fixture, "sid=1", "b", &checks[2]);
+    ask(&fixture, "sid=1", "b", &askers[2]);
     cr_assert_eq(fixture.post_count, 3, "another topic");
     answer(&fixture, 2, 403, "");
     const struct access_credentials stream = { .cookie = TEXT("sid=1") };
-    ask_as(&fixture, &stream, ACCESS_STREAM, "a", &checks[3]);
+    ask_as(&fixture, &stream, ACCESS_STREAM, "a", &askers[3]);
     cr_assert_eq(fixture.post_count, 4, "a stream is no channel");
     answer(&fixture, 3, 403, "");
     for (int i = 0; i < 4; i++) {
-        cr_assert_eq(checks[i].verdict == ACCESS_ALLOWED, i == 0);
-        check_clear(&checks[i]);
+        cr_assert_eq(askers[i].verdict == ACCESS_ALLOWED, i == 0);
+        asker_clear(&askers[i]);
     }
     teardown(&fixture);
 }
@@ -302,16 +340,16 @@ Test(authorizer, an_answer_is_for_its_credential_and_its_question)
 Test(authorizer, an_answer_that_may_not_be_kept_is_not)
 {
     struct fixture fixture;
-    struct access_check checks[2] = { 0 };
+    struct asker askers[2] = { 0 };
     setup(&fixture);
-    ask(&fixture, "sid=1", "a", &checks[0]);
+    ask(&fixture, "sid=1", "a", &askers[0]);
     answer(&fixture, 0, 200, "{\"ttl\": 0}");
-    cr_assert_eq(checks[0].verdict, ACCESS_ALLOWED);
-    ask(&fixture, "sid=1", "a", &checks[1]);
+    cr_assert_eq(askers[0].verdict, ACCESS_ALLOWED);
+    ask(&fixture, "sid=1", "a", &askers[1]);
     cr_assert_eq(fixture.post_count, 2);
     answer(&fixture, 1, 403, "");
-    cr_assert_eq(checks[1].verdict, ACCESS_DENIED);
-    check_clear(&checks[0]);
+    cr_assert_eq(askers[1].verdict, ACCESS_DENIED);
+    asker_clear(&askers[0]);
     teardown(&fixture);
 }
 
@@ -319,42 +357,42 @@ Test(authorizer, a_stream_ends_after_the_hold_or_sooner)
 {
     struct authorizer_options held = options();
     struct fixture fixture;
-    struct access_check check = { 0 };
+    struct asker asker = { 0 };
     held.hold_ms = 3600000;
     setup_with(&fixture, &held);
     uint64_t now_ms = clock_wall_ms();
-    decide(&fixture, ACCESS_CHANNEL, "a", 204, "", &check);
-    cr_assert_geq(grant_expires_wall_ms(check.grant), now_ms + 3600000);
-    cr_assert_leq(grant_expires_wall_ms(check.grant), now_ms + 3660000);
-    check_clear(&check);
-    decide(&fixture, ACCESS_CHANNEL, "b", 200, "{\"exp\": 1000000000}", &check);
-    cr_assert_eq(grant_expires_wall_ms(check.grant), 1000000000000);
-    check_clear(&check);
-    decide(&fixture, ACCESS_CHANNEL, "c", 200, "{\"exp\": 4000000000}", &check);
-    cr_assert_leq(grant_expires_wall_ms(check.grant), now_ms + 3660000);
-    check_clear(&check);
+    decide(&fixture, ACCESS_CHANNEL, "a", 204, "", &asker);
+    cr_assert_geq(grant_expires_wall_ms(asker.grant), now_ms + 3600000);
+    cr_assert_leq(grant_expires_wall_ms(asker.grant), now_ms + 3660000);
+    asker_clear(&asker);
+    decide(&fixture, ACCESS_CHANNEL, "b", 200, "{\"exp\": 1000000000}", &asker);
+    cr_assert_eq(grant_expires_wall_ms(asker.grant), 1000000000000);
+    asker_clear(&asker);
+    decide(&fixture, ACCESS_CHANNEL, "c", 200, "{\"exp\": 4000000000}", &asker);
+    cr_assert_leq(grant_expires_wall_ms(asker.grant), now_ms + 3660000);
+    asker_clear(&asker);
     teardown(&fixture);
 }
 
 Test(authorizer, a_cookie_from_a_foreign_page_is_never_shown)
 {
     struct fixture fixture;
-    struct access_check check = { 0 };
+    struct asker asker = { 0 };
     setup(&fixture);
     const struct access_credentials foreign = { .cookie = TEXT("sid=1"), .origin = ACCESS_ORIGIN_FOREIGN };
-    ask_as(&fixture, &foreign, ACCESS_CHANNEL, "a", &check);
+    ask_as(&fixture, &foreign, ACCESS_CHANNEL, "a", &asker);
     cr_assert_eq(fixture.post_count, 0);
-    cr_assert_eq(check.verdict, ACCESS_DENIED);
-    cr_assert_eq(check.reason, REFUSAL_FOREIGN_ORIGIN);
-    check_clear(&check);
+    cr_assert_eq(asker.verdict, ACCESS_DENIED);
+    cr_assert_eq(asker.reason, REFUSAL_FOREIGN_ORIGIN);
+    asker_clear(&asker);
     const struct access_credentials both = { .authorization = TEXT("Bearer x"),
                                              .cookie = TEXT("sid=1"),
                                              .origin = ACCESS_ORIGIN_FOREIGN };
-    ask_as(&fixture, &both, ACCESS_CHANNEL, "a", &check);
+    ask_as(&fixture, &both, ACCESS_CHANNEL, "a", &asker);
     cr_assert_eq(fixture.post_count, 1);
     cr_assert_null(strstr(fixture.posts[0].headers, "Cookie"));
     cr_assert_not_null(strstr(fixture.posts[0].headers, "Authorization: Bearer x\n"));
-    struct access_check nobody = { 0 };
+    struct asker nobody = { 0 };
     ask_as(&fixture, &(struct access_credentials){ 0 }, ACCESS_CHANNEL, "a", &nobody);
     cr_assert_eq(nobody.verdict, ACCESS_UNKNOWN);
     cr_assert_eq(nobody.reason, REFUSAL_NO_CREDENTIAL);
@@ -364,49 +402,61 @@ Test(authorizer, a_cookie_from_a_foreign_page_is_never_shown)
 Test(authorizer, questions_under_way_answers_and_waiters_are_bounded)
 {
     struct fixture fixture;
-    struct access_check checks[12] = { 0 };
+    struct asker askers[12] = { 0 };
     char name[] = "a";
     setup(&fixture);
     for (int i = 0; i < 5; i++, name[0]++)
-        ask(&fixture, "sid=1", name, &checks[i]);
+        ask(&fixture, "sid=1", name, &askers[i]);
     cr_assert_eq(fixture.post_count, 2, "two at a time");
-    cr_assert_eq(checks[4].verdict, ACCESS_UNAVAILABLE, "four of them are kept at most");
+    cr_assert_eq(askers[4].verdict, ACCESS_UNAVAILABLE, "four of them are kept at most");
     for (int i = 5; i < 10; i++)
-        ask(&fixture, "sid=1", "a", &checks[i]);
-    cr_assert_eq(checks[8].told, 0);
-    cr_assert_eq(checks[9].verdict, ACCESS_UNAVAILABLE, "eight wait at most");
+        ask(&fixture, "sid=1", "a", &askers[i]);
+    cr_assert_eq(askers[8].told, 0);
+    cr_assert_eq(askers[9].verdict, ACCESS_UNAVAILABLE, "eight wait at most");
     answer(&fixture, 0, 204, "");
     cr_assert_eq(fixture.post_count, 3, "the next in turn");
     /* An answer is pushed out by a new question, one under way is not. */
     name[0] = 'x';
-    ask(&fixture, "sid=1", name, &checks[10]);
-    cr_assert_eq(checks[10].told, 0);
-    ask(&fixture, "sid=1", "y", &checks[11]);
-    cr_assert_eq(checks[11].verdict, ACCESS_UNAVAILABLE);
+    ask(&fixture, "sid=1", name, &askers[10]);
+    cr_assert_eq(askers[10].told, 0);
+    ask(&fixture, "sid=1", "y", &askers[11]);
+    cr_assert_eq(askers[11].verdict, ACCESS_UNAVAILABLE);
     for (int i = 0; i < 12; i++)
-        if (checks[i].verdict == ACCESS_ALLOWED)
-            check_clear(&checks[i]);
+        if (askers[i].told)
+            asker_clear(&askers[i]);
     teardown(&fixture);
 }
 
 Test(authorizer, who_was_called_off_is_told_nothing)
 {
     struct fixture fixture;
-    struct access_check stays = { 0 }, gone = { 0 };
+    struct asker stays = { 0 }, gone = { 0 };
     setup(&fixture);
     ask(&fixture, "sid=1", "a", &stays);
     ask(&fixture, "sid=1", "a", &gone);
-    fixture.source.cancel(fixture.source.context, &gone);
+    authorizer_cancel(fixture.authorizer, &gone.waiter);
     answer(&fixture, 0, 403, "");
     cr_assert_eq(stays.told, 1);
     cr_assert_eq(gone.told, 0);
+    authorizer_cancel(fixture.authorizer, &gone.waiter);
+    authorizer_cancel(fixture.authorizer, &stays.waiter);
+    struct asker askers[9] = { 0 };
+    for (int i = 0; i < 8; i++)
+        ask(&fixture, "sid=2", "a", &askers[i]);
+    cr_assert_eq(askers[7].told, 0, "the places of those who are gone are free");
+    ask(&fixture, "sid=2", "a", &askers[8]);
+    cr_assert_eq(askers[8].verdict, ACCESS_UNAVAILABLE);
+    authorizer_cancel(fixture.authorizer, &askers[0].waiter);
+    asker_clear(&askers[8]);
+    ask(&fixture, "sid=2", "a", &askers[8]);
+    cr_assert_eq(askers[8].told, 0);
     teardown(&fixture);
 }
 
 Test(authorizer, forgets_what_it_knew_of_a_revoked_subject_and_asks_again)
 {
     struct fixture fixture;
-    struct access_check before = { 0 }, other = { 0 }, meanwhile = { 0 }, after = { 0 };
+    struct asker before = { 0 }, other = { 0 }, meanwhile = { 0 }, after = { 0 };
     setup(&fixture);
     ask(&fixture, "sid=1", "a", &before);
     answer(&fixture, 0, 200, "{\"subject\": \"u1\"}");
@@ -423,19 +473,19 @@ Test(authorizer, forgets_what_it_knew_of_a_revoked_subject_and_asks_again)
     cr_assert_eq(fixture.post_count, 5);
     answer(&fixture, 4, 401, "");
     cr_assert_eq(after.verdict, ACCESS_UNKNOWN);
-    check_clear(&other);
+    asker_clear(&other);
     ask(&fixture, "sid=2", "a", &other);
     cr_assert_eq(other.verdict, ACCESS_ALLOWED);
     cr_assert_eq(fixture.post_count, 5);
-    check_clear(&before);
-    check_clear(&other);
+    asker_clear(&before);
+    asker_clear(&other);
     teardown(&fixture);
 }
 
 Test(authorizer, a_failure_is_not_asked_again_at_once)
 {
     struct fixture fixture;
-    struct access_check first = { 0 }, second = { 0 };
+    struct asker first = { 0 }, second = { 0 };
     setup(&fixture);
     ask(&fixture, "sid=1", "a", &first);
     answer(&fixture, 0, 500, "");
@@ -448,35 +498,35 @@ Test(authorizer, a_failure_is_not_asked_again_at_once)
 Test(authorizer, many_topics_are_one_question)
 {
     struct fixture fixture;
-    struct access_check check = { 0 };
+    struct asker asker = { 0 };
     setup(&fixture);
     const struct access_topic topics[] = { { ACCESS_CHANNEL, TEXT("a") }, { ACCESS_STREAM, TEXT("s") } };
     const struct access_question question = { ACCESS_SUBSCRIBE, topics, 2 };
     const struct access_credentials credentials = { .cookie = TEXT("sid=1") };
-    fixture.source.ask(fixture.source.context, &check, &credentials, &question);
+    put(&fixture, &credentials, &question, &asker);
     cr_assert_str_eq(fixture.posts[0].body,
                      "{\"action\":\"subscribe\",\"topics\":[{\"kind\":\"channel\",\"name\":\"a\"},"
                      "{\"kind\":\"stream\",\"name\":\"s\"}]}");
     answer(&fixture, 0, 204, "");
-    cr_assert(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "a"));
-    cr_assert(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_STREAM, "s"));
-    cr_assert_not(check_covers(&check, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "s"));
-    check_clear(&check);
+    cr_assert(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "a"));
+    cr_assert(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_STREAM, "s"));
+    cr_assert_not(asker_covers(&asker, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "s"));
+    asker_clear(&asker);
     teardown(&fixture);
 }
 
 Test(authorizer, an_administrator_is_asked_for_too)
 {
     struct fixture fixture;
-    struct access_check check = { 0 };
+    struct asker asker = { 0 };
     setup(&fixture);
     const struct access_question question = { .action = ACCESS_ADMIN };
     const struct access_credentials credentials = { .cookie = TEXT("sid=1") };
-    fixture.source.ask(fixture.source.context, &check, &credentials, &question);
+    put(&fixture, &credentials, &question, &asker);
     cr_assert_str_eq(fixture.posts[0].body, "{\"action\":\"admin\",\"topics\":[]}");
     answer(&fixture, 0, 204, "");
-    cr_assert_eq(check.verdict, ACCESS_ALLOWED);
-    cr_assert(grant_is_admin(check.grant));
-    check_clear(&check);
+    cr_assert_eq(asker.verdict, ACCESS_ALLOWED);
+    cr_assert(grant_is_admin(asker.grant));
+    asker_clear(&asker);
     teardown(&fixture);
 }

@@ -1,6 +1,7 @@
 #include "access/grant.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "../front/front_text.h"
@@ -72,6 +73,28 @@ Test(grant, is_a_copy_and_counted)
     cr_assert_eq(grant_means(grant), GRANT_KEY);
     grant_release(grant);
     grant_release(NULL);
+}
+
+#define HOLDS 100000
+
+static void *hold_and_release(void *context)
+{
+    for (int i = 0; i < HOLDS; i++)
+        grant_release(grant_hold(context));
+    grant_release(context);
+    return NULL;
+}
+
+Test(grant, several_threads_may_hold_one)
+{
+    struct grant *grant = grant_of("news", "", "");
+    pthread_t threads[4];
+    for (size_t i = 0; i < 4; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, hold_and_release, grant_hold(grant)), 0);
+    for (size_t i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    cr_assert(covers(grant, ACCESS_SUBSCRIBE, ACCESS_CHANNEL, "news"), "not freed under our hands");
+    grant_release(grant);
 }
 
 Test(grant, one_wrong_pattern_refuses_all)

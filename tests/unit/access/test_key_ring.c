@@ -2,6 +2,7 @@
 #include "access/key_ring.h"
 
 #include <criterion/criterion.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <stdlib.h>
 
@@ -73,6 +74,37 @@ Test(key_ring, vectors)
     cr_expect_eq(check(ring, SIGNATURE_EDDSA, no_id, TEXT(HS256_SIGNED), TEXT(EDDSA_SIGNATURE)),
                  KEY_RING_BAD);
     cr_expect_eq(check(ring, SIGNATURE_ES256, no_id, TEXT(ES256_SIGNED), TEXT("AAAA")), KEY_RING_BAD);
+    key_ring_destroy(ring);
+}
+
+/* A secret is keyed once: what came before leaves nothing behind, be it good, forged or of another algorithm.
+ */
+Test(key_ring, a_secret_serves_again_and_again)
+{
+    static const char secret[] = "a secret that is long enough for a test";
+    char problem[KEY_RING_PROBLEM_MAX], message[400];
+    struct key_ring *ring = key_ring_create();
+    const EVP_MD *digests[] = { EVP_sha256(), EVP_sha384(), EVP_sha512() };
+    cr_assert(key_ring_add_secret(ring, TEXT("another secret, which comes first in it"), problem));
+    cr_assert(key_ring_add_secret(ring, TEXT(secret), problem));
+    for (unsigned round = 0; round < 300; round++) {
+        enum signature_algorithm algorithm = (enum signature_algorithm)(round * 7 % 3);
+        unsigned char signature[EVP_MAX_MD_SIZE];
+        unsigned length;
+        size_t message_length = round;
+        memset(message, (int)round, sizeof(message));
+        HMAC(digests[algorithm], secret, sizeof(secret) - 1, (unsigned char *)message, message_length,
+             signature, &length);
+        const struct text signed_bytes = text_of(message, message_length);
+        const struct text good = text_of((char *)signature, length);
+        cr_expect_eq(key_ring_check(ring, algorithm, no_id, signed_bytes, good), KEY_RING_GOOD, "%u", round);
+        cr_expect_eq(key_ring_check(ring, algorithm, no_id, signed_bytes, text_of(good.bytes, length - 1)),
+                     KEY_RING_BAD);
+        cr_expect_eq(key_ring_check(ring, algorithm, no_id, text_of(message, message_length + 1), good),
+                     KEY_RING_BAD);
+        signature[round % length] ^= 1;
+        cr_expect_eq(key_ring_check(ring, algorithm, no_id, signed_bytes, good), KEY_RING_BAD, "%u", round);
+    }
     key_ring_destroy(ring);
 }
 

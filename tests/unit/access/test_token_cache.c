@@ -54,6 +54,36 @@ Test(token_cache, finds_what_was_kept)
     token_cache_destroy(cache);
 }
 
+/* Tokens of one signature: nobody can make them, and nobody would be taken for another by them. */
+Test(token_cache, the_same_end_is_not_the_same_token)
+{
+    char one[100], other[100];
+    memset(one, 'a', sizeof(one));
+    memset(other, 'a', sizeof(other));
+    other[0] = 'b';
+    const struct text first = text_of(one, sizeof(one)), second = text_of(other, sizeof(other));
+    struct token_cache *cache = token_cache_create();
+    struct grant *grant = new_grant(), *another = new_grant();
+    token_cache_keep(cache, first, grant);
+    cr_expect_null(token_cache_find(cache, second));
+    cr_expect_null(token_cache_find(cache, text_of(one, 99)));
+    cr_expect_eq(token_cache_find(cache, first), grant);
+    for (unsigned number = 0; number < TOKEN_CACHE_GENERATION; number++)
+        keep(cache, number);
+    token_cache_keep(cache, second, another);
+    cr_expect_neq(token_cache_find(cache, first), another);
+    cr_expect_eq(token_cache_find(cache, second), another);
+    token_cache_keep(cache, first, grant);
+    for (unsigned number = 0; number < TOKEN_CACHE_GENERATION; number++)
+        keep(cache, number);
+    cr_expect_neq(token_cache_find(cache, second), grant);
+    cr_expect_eq(token_cache_find(cache, first), grant, "and moves to the new generation");
+    cr_expect_eq(token_cache_find(cache, first), grant);
+    grant_release(grant);
+    grant_release(another);
+    token_cache_destroy(cache);
+}
+
 Test(token_cache, is_bounded_and_keeps_what_is_used)
 {
     struct token_cache *cache = token_cache_create();

@@ -24,6 +24,7 @@ static struct dispatcher *dispatcher;
 static struct hub_stub hubs[HUBS];
 static char asked[TOLD_MAX];
 static bool is_refusing;
+static bool is_memory_short;
 
 static bool ask(void *context, enum topic_kind kind, const char *name, size_t length)
 {
@@ -42,19 +43,13 @@ static void end(void *context, enum topic_kind kind, const char *name, size_t le
 static void write_down(struct hub_stub *hub, const struct hub_event *event)
 {
     static const char *const names[] = {
-        [HUB_FEED_UP] = "up",
-        [HUB_FEED_DOWN] = "down",
-        [HUB_CONFIRMED] = "confirmed",
-        [HUB_REFUSED] = "refused",
-        [HUB_MESSAGE] = "",
-        [HUB_LIVE] = "live",
-        [HUB_WATCHED] = "watched",
-        [HUB_ENTRY] = "entry",
-        [HUB_STREAM_BROKEN] = "broken",
-        [HUB_FENCE] = "fence",
-        [HUB_INVALIDATED] = "invalidated",
-        [HUB_CAUGHT_UP] = "caught-up",
-        [HUB_LOST] = "lost",
+        [HUB_FEED_UP] = "up",          [HUB_FEED_DOWN] = "down",
+        [HUB_CONFIRMED] = "confirmed", [HUB_REFUSED] = "refused",
+        [HUB_PUT_OFF] = "put-off",     [HUB_MESSAGE] = "",
+        [HUB_LIVE] = "live",           [HUB_WATCHED] = "watched",
+        [HUB_ENTRY] = "entry",         [HUB_STREAM_BROKEN] = "broken",
+        [HUB_FENCE] = "fence",         [HUB_INVALIDATED] = "invalidated",
+        [HUB_CAUGHT_UP] = "caught-up", [HUB_LOST] = "lost",
     };
     char *to = hub->told + strlen(hub->told);
     size_t room = TOLD_MAX - strlen(hub->told);
@@ -69,13 +64,16 @@ static void write_down(struct hub_stub *hub, const struct hub_event *event)
     snprintf(to, 64, "@%llu ", (unsigned long long)event->sequence);
 }
 
-static void deliver(void *context, struct hub_events *events)
+static bool deliver(void *context, struct hub_events *events)
 {
+    if (is_memory_short)
+        return false;
     size_t cursor = 0;
     struct hub_event event;
     while (hub_events_next(events, &cursor, &event))
         write_down(context, &event);
     hub_events_clear(events);
+    return true;
 }
 
 static void turn(void)
@@ -197,6 +195,21 @@ Test(dispatcher, answers_come_by_themselves_when_the_feed_is_quiet)
     cr_expect_str_eq(hubs[1].told, "", "never inside the call");
     event_base_loop(base, EVLOOP_NONBLOCK);
     cr_expect_str_eq(hubs[1].told, "confirmed@2 ");
+}
+
+Test(dispatcher, what_could_not_be_delivered_comes_by_itself)
+{
+    want(&hubs[0], "a");
+    confirm("a");
+    turn();
+    forget();
+    is_memory_short = true;
+    say("a", "1");
+    turn();
+    cr_expect_str_eq(hubs[0].told, "");
+    is_memory_short = false;
+    event_base_loop(base, EVLOOP_ONCE);
+    cr_expect_str_eq(hubs[0].told, "1@3 ");
 }
 
 Test(dispatcher, left_before_it_was_confirmed_it_is_unsubscribed_then)

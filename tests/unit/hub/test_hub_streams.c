@@ -368,6 +368,21 @@ Test(hub_streams, streams_and_channels_in_one_with_one_id)
     client_close(again);
 }
 
+Test(hub_streams, refused_behind_a_message_of_the_same_turn_it_is_let_go_all_the_same)
+{
+    struct topic_name topics[] = { CHANNEL("a"), STREAM("orders") };
+    struct stream_request request = request_of(STREAM_ENVELOPE, topics, 2);
+    struct client *client = client_open(&fixture, &request, 0);
+    fixture_confirm(&fixture, "a");
+    watched(&orders);
+    fixture_say(&fixture, "a", "last");
+    dispatcher_refused(fixture.dispatcher, TOPIC_STREAM, "orders", 6, "WRONGTYPE");
+    dispatcher_turn_end(fixture.dispatcher);
+    cr_expect(client_saw_in_order(client, "last", "event: refused"));
+    cr_expect(client->ended);
+    client_close(client);
+}
+
 Test(hub_streams, after_a_feed_gap_streams_go_on_exactly)
 {
     struct topic_name topics[] = { STREAM("orders"), CHANNEL("news") };

@@ -1,0 +1,93 @@
+#include "hub_fixture.h"
+
+/* A hub whose wishes and news are lost for want of memory: nobody waits in vain, and nobody is not told. */
+
+static struct fixture fixture;
+
+static void open_default(void)
+{
+    struct hub_options options = fixture_options();
+    fixture_open(&fixture, &options);
+}
+
+static void close_fixture(void)
+{
+    fixture_close(&fixture);
+}
+
+TestSuite(hub_memory, .init = open_default, .fini = close_fixture);
+
+static struct client *open_plain(const char *channel)
+{
+    struct topic_name topic = CHANNEL(channel);
+    struct stream_request request = request_of(STREAM_RAW, &topic, 1);
+    return client_open(&fixture, &request, 0);
+}
+
+static void wait_for_housekeeping(void)
+{
+    const struct timeval wait = { .tv_usec = 150000 };
+    event_base_loopexit(fixture.base, &wait);
+    event_base_dispatch(fixture.base);
+}
+
+Test(hub_memory, what_could_not_be_asked_for_is_asked_for_again)
+{
+    fixture.is_memory_short = true;
+    struct client *client = open_plain("a");
+    wait_for_housekeeping();
+    cr_expect_eq(fixture.subscribes, 0u);
+    fixture.is_memory_short = false;
+    wait_for_housekeeping();
+    cr_expect_eq(fixture.subscribes, 1u);
+    fixture_confirm(&fixture, "a");
+    fixture_say(&fixture, "a", "x");
+    dispatcher_turn_end(fixture.dispatcher);
+    cr_expect_eq(client_count(client, "data: x"), 1u);
+    client_close(client);
+}
+
+Test(hub_memory, what_was_put_off_is_asked_for_again)
+{
+    struct client *client = open_plain("a");
+    const struct dispatcher_wish wish = fixture_wish(&fixture, TOPIC_CHANNEL, "a", 1);
+    dispatcher_leave(fixture.dispatcher, fixture.port, &wish); /* it never took it */
+    dispatcher_put_off(fixture.dispatcher, fixture.port, &wish);
+    wait_for_housekeeping();
+    fixture_confirm(&fixture, "a");
+    cr_expect_eq(client_count(client, "retry: "), 1u);
+    client_close(client);
+}
+
+Test(hub_memory, the_gap_waits_for_what_could_not_be_asked_for)
+{
+    struct client *client = open_plain("a");
+    fixture_confirm(&fixture, "a");
+    fixture_feed_down(&fixture);
+    client_clear(client);
+    fixture.is_memory_short = true;
+    fixture_feed_up(&fixture);
+    cr_expect_str_eq(client_read(client), "");
+    fixture.is_memory_short = false;
+    wait_for_housekeeping();
+    cr_expect_str_eq(client_read(client), "", "asked for, and not confirmed yet");
+    fixture_confirm(&fixture, "a");
+    cr_expect_eq(client_count(client, "redis-reconnect"), 1u);
+    client_close(client);
+}
+
+Test(hub_memory, who_caught_up_when_events_were_lost_can_catch_up_again)
+{
+    struct client *client = open_plain("a");
+    fixture_confirm(&fixture, "a");
+    const struct hub_event lost = { .kind = HUB_LOST, .sequence = 3, .generation = 1, .feed_up = true };
+    struct topic_name topics[] = { CHANNEL("a") };
+    struct stream_request request = request_again(&fixture, request_of(STREAM_RAW, topics, 1), 3);
+    struct client *ahead = client_open(&fixture, &request, 0);
+    hub_apply(fixture.hub, &lost); /* the answer to its question among them */
+    fixture_confirm(&fixture, "a");
+    cr_expect_eq(client_count(client, "redis-reconnect"), 1u);
+    cr_expect_eq(client_count(ahead, "retry: "), 1u);
+    client_close(ahead);
+    client_close(client);
+}
