@@ -10,7 +10,8 @@
 #include "base/clock.h"
 #include "base/list.h"
 
-#define RETRY_AFTER_SECONDS_MAX UINT64_C(86400)
+/* What libcurl 8.14 says at most; with older ones it is the same. */
+#define RETRY_AFTER_SECONDS_MAX UINT64_C(21600)
 
 /*
  * libcurl says which descriptors and which timeout it waits for (watch_socket, set_timer); the event loop

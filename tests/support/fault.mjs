@@ -16,6 +16,7 @@
 // {row, fault, expected, seen, recovered_ms, held, skipped}.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { NO_ALLOCATIONS } from './allocations.mjs';
@@ -36,11 +37,17 @@ function missing(program, debianPackage) {
   return isThere ? undefined : `needs ${program} (${debianPackage})`;
 }
 
+/** Containers may forbid what a program is there for. */
+function cannot(program, ...args) {
+  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  return status === 0 ? undefined : `needs a machine on which ${program} may work (${stderr.trim().split('\n')[0]})`;
+}
+
 /** What a case may need, each with how to find out; the value is why it cannot be had, or nothing. */
 const NEEDS = {
   root: () => (process.geteuid() === 0 ? undefined : 'needs root'),
   allocator: () => NO_ALLOCATIONS,
-  bwrap: () => missing('bwrap', 'bubblewrap'),
+  bwrap: () => missing('bwrap', 'bubblewrap') ?? cannot('bwrap', '--ro-bind', '/', '/', '--proc', '/proc', '--dev', '/dev', '--unshare-user', '--cap-drop', 'ALL', 'true'),
   // LeakSanitizer cannot look at a process that is traced.
   strace: () => (HAS_SANITIZER ? 'needs a binary without a sanitizer' : missing('strace', 'strace')),
   'systemd-analyze': () => missing('systemd-analyze', 'systemd'),

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { within } from './wait.mjs';
 
 const children = new Set();
@@ -16,6 +17,19 @@ process.once('exit', () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+
+/** What a test leaves open after the last one of its file is no reason to wait for the end of the world. */
+const LEAVE_MS = 3000;
+const isTest = process.argv[1]?.endsWith('.test.mjs');
+if (isTest) {
+  after(() => {
+    const leave = () => {
+      console.error(`left open by ${process.argv[1]}: ${process.getActiveResourcesInfo().join(' ')}`);
+      process.exit();
+    };
+    setTimeout(leave, LEAVE_MS).unref();
+  });
+}
 
 /** A new empty folder with a short path (unix socket names are limited to 107 bytes). */
 export function makeFolder() {
