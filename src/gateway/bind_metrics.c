@@ -61,7 +61,9 @@ static void add_worker(struct mail *mail)
 {
     struct reading *reading = LIST_OWNER(mail, struct reading, mail);
     struct gateway *gateway = reading->gateway;
-    metrics_add(reading->sum, gateway->workers[reading->next++]->metrics);
+    struct worker *worker = gateway->workers[reading->next++];
+    worker->metrics->worker_queued_bytes = atomic_load_explicit(&worker->queued_bytes, memory_order_relaxed);
+    metrics_add(reading->sum, worker->metrics);
     if (reading->next < gateway->worker_count) {
         mailbox_post(gateway->workers[reading->next]->mailbox, &reading->mail);
         return;

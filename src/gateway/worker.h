@@ -39,6 +39,10 @@
 /* Where a batch's snapshot is kept in Redis: batch:progress:<id>. */
 #define SNAPSHOT_KEY_PREFIX "batch:progress:"
 
+/* While more waits for a worker's thread, the rest stays with the dispatcher, which has a bound of its own.
+ */
+#define WORKER_QUEUED_BYTES_MAX (64u << 20)
+
 struct worker {
     struct gateway *gateway; /* whose parts belong to the main thread, but for settings, version and log */
     const struct settings *settings;
@@ -68,7 +72,7 @@ struct worker {
 
     bool feed_up;
     uint64_t feed_generation;
-    atomic_size_t queued_bytes; /* told by the dispatcher, not applied yet */
+    atomic_size_t queued_bytes; /* told by the dispatcher, not applied yet; see WORKER_QUEUED_BYTES_MAX */
     struct buffer entry_json;   /* of the entry being handed on */
 
     struct event *drain_timer;

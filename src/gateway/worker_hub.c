@@ -35,8 +35,10 @@ static void feed_down(struct worker *worker, const struct hub_event *event)
 /* Events were lost on their way: as if the feed had been lost with them. */
 static void lost(struct worker *worker, const struct hub_event *event)
 {
-    log_event_limited(worker->log, &worker->gateway->loss_limiter, LOG_LEVEL_WARN,
-                      "memory was short: messages were lost, and clients are told", NULL, 0);
+    log_event_limited(
+        worker->log, &worker->gateway->loss_limiter, LOG_LEVEL_WARN,
+        "messages were lost on their way to a thread, which was too slow, or memory short; clients are told",
+        (const struct log_field[]){ LOG_NUMBER("worker", worker->number) }, 1);
     snapshot_cache_feed_down(worker->cache, clock_now_ms());
     worker->feed_up = worker->metrics->feed_up = event->feed_up;
     update_redis_up(worker);
@@ -124,7 +126,8 @@ bool worker_deliver(void *context, struct hub_events *events)
         hub_events_recycle(&turn, events);
         return true;
     }
-    struct delivered_turn *turn = malloc(sizeof(*turn));
+    size_t queued = atomic_load_explicit(&worker->queued_bytes, memory_order_relaxed);
+    struct delivered_turn *turn = queued < WORKER_QUEUED_BYTES_MAX ? malloc(sizeof(*turn)) : NULL;
     if (!turn)
         return false;
     *turn = (struct delivered_turn){ .mail = { .run = run_turn, .drop = drop_turn },

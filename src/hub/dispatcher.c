@@ -9,11 +9,11 @@
 #include "hub/dispatcher_state.h"
 #include "hub/snapshot_cache.h"
 
-#define FLUSH_AGAIN_MS 10 /* while memory is short */
+#define FLUSH_AGAIN_MS 10 /* while memory is short, or a port's thread is behind */
 
 /* --- ports --- */
 
-/* Events lost for want of memory: the hub starts anew once it can be told so. */
+/* Events lost for want of memory or of time: the hub starts anew once it can be told so. */
 static bool tell_of_loss(struct dispatcher *dispatcher, struct dispatcher_port *port)
 {
     const struct hub_event event = { .kind = HUB_LOST,
@@ -37,17 +37,25 @@ static void flush_again(struct dispatcher *dispatcher)
         flush_soon(dispatcher);
 }
 
+/* False: it is lost. */
+static bool keep(struct dispatcher_port *port, const struct hub_event *event)
+{
+    bool has_room = port->events.cost < DISPATCHER_PORT_BYTES_MAX;
+    return has_room && hub_events_append(&port->events, event);
+}
+
 /* Adds position and generation. Takes over event->kept in any case. */
 static void tell(struct dispatcher *dispatcher, struct dispatcher_port *port, struct hub_event event)
 {
     event.sequence = dispatcher->sequence;
     event.generation = dispatcher->generation;
-    if (port->deliver && !port->has_lost && hub_events_append(&port->events, &event))
+    if (port->deliver && !port->has_lost && keep(port, &event))
         return;
     hub_event_release_kept(event.kept, event.kept_count);
     if (!port->deliver || port->has_lost)
         return;
     port->has_lost = true;
+    dispatcher->metrics->worker_losses++;
     hub_events_clear(&port->events);
     flush_soon(dispatcher);
 }

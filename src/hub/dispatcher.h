@@ -51,8 +51,11 @@ struct dispatcher *dispatcher_create(struct event_base *base, const struct dispa
 void dispatcher_destroy(struct dispatcher *dispatcher);
 void dispatcher_set_options(struct dispatcher *dispatcher, const struct dispatcher_options *options);
 
-/* Gets what the turn has brought for the port and leaves *events empty. False when memory is short: what is
- * left there comes again, with what has come since. */
+/* Of what a port has not taken; more is lost, and the hub is told so. A single turn is well below it. */
+#define DISPATCHER_PORT_BYTES_MAX (64u << 20)
+
+/* Gets what the turn has brought for the port and leaves *events empty. False when memory is short or the
+ * port's thread too far behind: what is left there comes again, with what has come since. */
 typedef bool dispatcher_deliver(void *context, struct hub_events *events);
 
 /* Before anything is wanted. `deliver` NULL: the port only wants, and is told nothing. NULL when memory is

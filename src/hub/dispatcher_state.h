@@ -12,7 +12,7 @@
 
 struct dispatcher_port {
     unsigned number;
-    bool has_lost; /* events, for want of memory; those of this turn are nothing to it any more */
+    bool has_lost; /* events, for want of memory or of time; those of this turn are nothing to it any more */
     dispatcher_deliver *deliver;
     void *context;
     struct hub_events events; /* of this turn */

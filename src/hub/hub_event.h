@@ -31,7 +31,7 @@ enum hub_event_kind {
     HUB_FENCE,         /* token */
     HUB_INVALIDATED,   /* name is a batch's id; NULL: all of them */
     HUB_CAUGHT_UP,     /* the hub stands at `sequence` now */
-    HUB_LOST,          /* events before this one were lost for want of memory: client_id, generation */
+    HUB_LOST,          /* events before this one were lost on their way: client_id, generation */
 };
 
 struct hub_event {

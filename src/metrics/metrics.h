@@ -144,6 +144,8 @@ struct metrics {
     uint64_t accept_pauses;         /* accept paused for want of descriptors */
     struct histogram http_duration; /* head complete → response queued; streams not counted */
     uint64_t workers;               /* gauge: threads that serve clients */
+    uint64_t worker_queued_bytes;   /* gauge: on their way from Redis' reader to those threads */
+    uint64_t worker_losses;         /* times that what was on its way was lost */
     /* what metrics_add() does not just add up follows */
     bool redis_up; /* feed and commands are both ready */
     bool feed_up;

@@ -214,6 +214,8 @@ static const struct figure figures[] = {
     { "sluice_http_accept_pauses_total", COUNTER, "Times accepting paused for want of descriptors.", COUNT(accept_pauses) },
     { "sluice_http_request_duration_seconds", HISTOGRAM, "From a complete request head to the queued response; event streams not counted.", TIMES(http_duration) },
     { "sluice_workers", GAUGE, "Threads that serve clients.", COUNT(workers) },
+    { "sluice_worker_queued_bytes", GAUGE, "Read from Redis and waiting for a thread that serves clients.", COUNT(worker_queued_bytes) },
+    { "sluice_worker_losses_total", COUNTER, "Times that a thread fell so far behind, or memory was so short, that what waited for it was lost and its clients were told of a gap.", COUNT(worker_losses) },
     { "sluice_draining", GAUGE, "1 while the gateway is shutting down.", FLAG(draining) },
     { "sluice_build_info", GAUGE, "The version that runs; always 1.", append_build_info, 0 },
 

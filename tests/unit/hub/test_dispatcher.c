@@ -24,7 +24,7 @@ static struct dispatcher *dispatcher;
 static struct hub_stub hubs[HUBS];
 static char asked[TOLD_MAX];
 static bool is_refusing;
-static bool is_memory_short;
+static bool is_memory_short; /* or the port's thread is behind */
 
 static bool ask(void *context, enum topic_kind kind, const char *name, size_t length)
 {
@@ -210,6 +210,30 @@ Test(dispatcher, what_could_not_be_delivered_comes_by_itself)
     is_memory_short = false;
     event_base_loop(base, EVLOOP_ONCE);
     cr_expect_str_eq(hubs[0].told, "1@3 ");
+}
+
+Test(dispatcher, who_falls_too_far_behind_is_told_of_the_loss)
+{
+    static char large[1 << 20];
+    want(&hubs[0], "a");
+    confirm("a");
+    turn();
+    *hubs[0].told = '\0';
+    is_memory_short = true;
+    for (size_t sent = 0; sent < DISPATCHER_PORT_BYTES_MAX; sent += sizeof(large)) {
+        dispatcher_message(dispatcher, TOPIC_CHANNEL, "a", 1, "a", 1, large, sizeof(large));
+        dispatcher_turn_end(dispatcher);
+    }
+    cr_expect_eq(metrics->worker_losses, 0u, "not before there is too much");
+    say("a", "1");
+    cr_expect_eq(metrics->worker_losses, 1u);
+    say("a", "2");
+    dispatcher_turn_end(dispatcher);
+    say("a", "3");
+    is_memory_short = false;
+    turn();
+    cr_expect_str_eq(hubs[0].told, "lost@68 3@69 ", "%s", hubs[0].told);
+    cr_expect_eq(metrics->worker_losses, 1u);
 }
 
 Test(dispatcher, left_before_it_was_confirmed_it_is_unsubscribed_then)
