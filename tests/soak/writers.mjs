@@ -1,5 +1,6 @@
 // Those who publish in the soak: each topic has one writer, which waits for Redis' word before it writes the next number.
 
+import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 
 const PADDING = 'x'.repeat(2048);
@@ -50,7 +51,8 @@ export function channelWriter(world, channel, perSecond, isLarge = false) {
   const write = async (_, message) => {
     const payload = isLarge ? { ...message, padding: PADDING } : message;
     if (Math.random() < 0.5) await world.redis.publish(channel, JSON.stringify(payload));
-    else await post(world, { channel, payload });
+    // Without an id of its own it may be published again when the connection is lost before Redis' answer.
+    else await post(world, { channel, payload, id: randomUUID() });
   };
   return new Writer(world, channel, { perSecond, write });
 }
