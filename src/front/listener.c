@@ -34,7 +34,8 @@ struct listener {
     void *context;
     struct metrics *metrics;
     struct log *log;
-    struct log_limiter limiter;
+    struct log_limiter own_limiter;
+    struct log_limiter *limiter; /* the first's, who lives as long as those that share its address */
     bool has_room;
     bool owns_file; /* a unix socket's */
     bool reuse_port;
@@ -52,7 +53,7 @@ static void pause_accepting(struct listener *listener, int error)
 {
     const struct log_field fields[] = { LOG_TEXT("problem", strerror(error)) };
     listener->metrics->accept_pauses++;
-    log_event_limited(listener->log, &listener->limiter, LOG_LEVEL_WARN,
+    log_event_limited(listener->log, listener->limiter, LOG_LEVEL_WARN,
                       "accepting pauses; raise the limit of open files (ulimit -n)", fields, 1);
     struct timeval wait = { .tv_usec = PAUSE_MS * 1000 };
     event_del(listener->readable);
@@ -284,6 +285,7 @@ struct listener *listener_create(struct event_base *base, const struct listener_
                                    .has_room = true,
                                    .reuse_port = options->reuse_port,
                                    .siblings = options->siblings > 0 ? options->siblings : 1 };
+    listener->limiter = options->first ? options->first->limiter : &listener->own_limiter;
     if (address_parse(address, &listener->address, &reason)) {
         listener->descriptor =
             options->first ? open_beside(options->first) : open_socket(&listener->address, options, &reason);

@@ -24,7 +24,7 @@ struct listener_options {
     /* How many of this process will listen there, each for its own share of the connections (SO_REUSEPORT,
      * socket(7)); 0 is 1. */
     unsigned siblings;
-    const struct listener *first; /* the one whose address is shared; NULL: this is the first */
+    const struct listener *first; /* whose address is shared, and who accepts no shorter; NULL: none */
     bool reuse_port; /* another process may listen there already, or come later, to take the place of this one
                       */
 };

@@ -68,7 +68,7 @@ fault('a chunk extension of 33 KB', { row: 21, expected: '4xx, CPU stays low' },
   assert.ok(spent < 0.5 * SLOWNESS, `${spent} s`);
 });
 
-fault('requests that end in two places', { row: 22, expected: '400/411, closed, nothing smuggled' }, async (t, report) => {
+fault('CL and TE, two CLs, `TE :`, xchunked, two Hosts', { row: 22, expected: '400/411, closed, nothing smuggled' }, async (t, report) => {
   const { gateway } = await start(t, report);
   const cases = {
     'Content-Length and Transfer-Encoding': [post('Content-Length: 4\r\nTransfer-Encoding: chunked\r\n', `0\r\n\r\n${SMUGGLED}`), [400, 411]],

@@ -12,20 +12,32 @@ import { until } from '../support/wait.mjs';
 
 const LOAD = join(dirname(BINARY), 'tests/bench/load');
 const BACKLOG_BYTES = 256 * 1024;
-const BUSY_MS = 20;
 
 /** 1,000 clients that read, and who else: what the load generator says. */
 async function measure({ redis, gateway }, others) {
-  const options = { clients: 1000, rate: 20, warmup: 20, messages: 100, 'payload-bytes': 6000, 'settle-ms': 200, ...others };
+  const options = { clients: 1000, rate: 20, warmup: 20, messages: 80, 'payload-bytes': 6000, 'settle-ms': 200, ...others };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const { code, stdout, output } = await runProcess(LOAD, ['--server', `127.0.0.1:${gateway.port}`, '--redis', `unix:${redis.socket}`, '--server-pid', String(gateway.pid), ...args], { milliseconds: 60000 });
   assert.equal(code, 0, output.slice(-1000));
   return JSON.parse(stdout);
 }
 
-const median = (numbers) => [...numbers].sort((one, other) => one - other)[numbers.length >> 1];
+/** How much worse they may have it, and how sure that must be: pairs of rounds, the one without and the one with the slow clients. */
+const RATIO_MAX = 1.1;
+const PAIRS_MIN = 6;
+const PAIRS_MAX = 13;
 
-fault('one never reads and 100 drip, beside 1,000', { row: 19, expected: 'bounded memory, cut or conflated; the p99 of the others within 10 %', seconds: 90 }, async (t, report) => {
+const ascending = (numbers) => [...numbers].sort((one, other) => one - other);
+const median = (numbers) => ascending(numbers)[numbers.length >> 1];
+
+/** Where the median of what such pairs would show lies, with 94 % or more: order statistics, whatever the distribution. */
+function interval(ratios) {
+  const cut = ratios.length < 8 ? 0 : ratios.length < 11 ? 1 : 2;
+  const sorted = ascending(ratios);
+  return [sorted[cut], sorted.at(-1 - cut)];
+}
+
+fault('one never reads and 100 drip, beside 1,000', { row: 19, expected: 'bounded memory, cut or conflated; the p99 of the others within 10 %', seconds: 120, timeout: 400000 }, async (t, report) => {
   assert.ok(existsSync(LOAD), `${LOAD} is not there`);
   const flags = ['--access-log', 'off', '--backlog-bytes-max', String(BACKLOG_BYTES), '--stall-timeout', '2s', '--heartbeat', '1s'];
   const pair = await startPair(t, { flags });
@@ -33,31 +45,40 @@ fault('one never reads and 100 drip, beside 1,000', { row: 19, expected: 'bounde
   await report.watch({ gateway, publish: (...message) => redis.publish(...message) });
   await measure(pair, {}); // what a first thousand makes it allocate is not theirs
   const alone = [];
-  const late = [];
   const beside = [];
+  const ratios = [];
   let peak = 0;
   let base = Infinity;
-  // In turns, so that whatever else the machine does meets both.
-  for (let round = 0; round < 3; round++) {
-    const [without, least] = await peakMemory(gateway.pid, () => measure(pair, {}));
-    alone.push(without.latencyMs.p99);
-    base = Math.min(base, least);
-    const [withThem, most] = await peakMemory(gateway.pid, () => measure(pair, { stalled: 1, slow: 100, 'slow-bytes-per-second': 200 }));
-    beside.push(withThem.latencyMs.p99);
-    late.push(without.publisher.lateMsMax, withThem.publisher.lateMsMax);
-    peak = Math.max(peak, most);
-    assert.equal(withThem.healthy.lost ?? 0, 0);
+  const rounds = [
+    async () => {
+      const [result, memory] = await peakMemory(gateway.pid, () => measure(pair, {}));
+      alone.push(result.latencyMs.p99);
+      base = Math.min(base, memory);
+    },
+    async () => {
+      const [result, memory] = await peakMemory(gateway.pid, () => measure(pair, { stalled: 1, slow: 100, 'slow-bytes-per-second': 200 }));
+      beside.push(result.latencyMs.p99);
+      peak = Math.max(peak, memory);
+      assert.equal(result.healthy.lost ?? 0, 0);
+    },
+  ];
+  // In turns, and each the first in every other pair: whatever else the machine does meets both.
+  const isDecided = ([least, most]) => most < RATIO_MAX || least >= RATIO_MAX;
+  while (ratios.length < PAIRS_MIN || (ratios.length < PAIRS_MAX && !isDecided(interval(ratios)))) {
+    for (const round of ratios.length % 2 ? [...rounds].reverse() : rounds) await round();
+    ratios.push(beside.at(-1) / alone.at(-1));
   }
-  const ratio = median(beside) / median(alone);
-  const grown = (peak - base) / 2 ** 20;
+  const [least, most] = interval(ratios);
+  const change = (ratio) => `${ratio < 1 ? '−' : '+'}${Math.abs((ratio - 1) * 100).toFixed(0)} %`;
+  const range = `${change(least)} to ${change(most)}`;
+  const grown = peak - base;
   const action = async (name) => gateway.metric(`sluice_slow_clients_total{action="${name}"}`);
   const [disconnected, stalled] = [await action('disconnected'), await action('stalled')];
-  report.saw(`p99 ${median(beside).toFixed(2)} ms beside them, ${median(alone).toFixed(2)} ms without: ${((ratio - 1) * 100).toFixed(0)} % more; ${grown.toFixed(1)} MiB more memory at most, the bound being ${(101 * BACKLOG_BYTES / 2 ** 20).toFixed(0)}; slow clients disconnected: ${disconnected}, stalled: ${stalled}`);
-  assert.ok(grown * 2 ** 20 < 101 * BACKLOG_BYTES, `${grown} MiB`);
+  report.saw(`p99 ${median(beside).toFixed(2)} ms beside them, ${median(alone).toFixed(2)} ms without: ${change(median(ratios))} in the median of ${ratios.length} pairs of rounds, which lies between ${range.replace(' to ', ' and ')}; ${(grown / 2 ** 20).toFixed(1)} MiB more memory at most, the bound being ${(101 * BACKLOG_BYTES / 2 ** 20).toFixed(0)}; slow clients disconnected: ${disconnected}, stalled: ${stalled}`);
+  assert.ok(grown < 101 * BACKLOG_BYTES, `${grown} bytes`);
   assert.ok(disconnected + stalled > 0, 'no policy was applied');
-  // Where even the publisher waits for its turn, latencies say nothing about the gateway.
-  if (median(late) > BUSY_MS) report.saw(`the machine was too busy to compare (the publisher came ${median(late).toFixed(0)} ms late)`);
-  else assert.ok(ratio < 1.1, `p99 ${median(beside)} ms beside them, ${median(alone)} ms without`);
+  assert.ok(least < RATIO_MAX, `p99 beside them: ${range}`);
+  if (most >= RATIO_MAX) report.leaveOpen(`the machine's own changes are too large to tell (${range})`);
 });
 
 fault('client never reads', { row: 19, expected: 'bounded memory, cut or conflated' }, async (t, report) => {

@@ -17,7 +17,8 @@ function duration(milliseconds) {
   return milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-function verdict({ held, skipped }) {
+function verdict({ held, skipped, open }) {
+  if (held === null && open) return cell(`**not proven**: ${open}`);
   if (held === null) return cell(`not run: ${skipped}`);
   return held ? 'yes' : '**no**';
 }
@@ -35,10 +36,11 @@ const [report, document, heading] = process.argv.slice(2);
 const lines = readFileSync(report, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
 const held = lines.filter((line) => line.held).length;
 const missed = lines.filter((line) => line.held === false).length;
-const left = lines.length - held - missed;
+const open = lines.filter((line) => line.held === null && line.open).length;
+const left = lines.length - held - missed - open;
 const table = [
   BEGIN,
-  `${heading}: ${held} of ${lines.length} cases held${missed ? `, **${missed} did not**` : ''}${left ? `, ${left} not run` : ''}.`,
+  `${heading}: ${held} of ${lines.length} cases held${missed ? `, **${missed} did not**` : ''}${open ? `, ${open} not proven` : ''}${left ? `, ${left} not run` : ''}.`,
   '',
   '| # | fault | expected | seen | all well after | held |',
   '|---|---|---|---|---|---|',

@@ -1,7 +1,7 @@
 // The gateway under test: the built binary on a free port of loopback.
 
 import http from 'node:http';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { freePort, runProcess, startProcess } from './processes.mjs';
 import { startRedis } from './redis.mjs';
@@ -39,6 +39,17 @@ class Gateway {
 
   get pid() {
     return this.process.pid;
+  }
+
+  /** Its threads that have names, by them: worker-0 and so on, unless there is only one worker. */
+  get threads() {
+    const folder = `/proc/${this.pid}/task`;
+    return new Map(readdirSync(folder).map((thread) => [readFileSync(`${folder}/${thread}/comm`, 'latin1').trim(), thread]));
+  }
+
+  /** How many connections to Redis it keeps: feed, commands, tail, and one for each worker. */
+  get linkCount() {
+    return 3 + Math.max(1, [...this.threads.keys()].filter((name) => /^worker-\d+$/.test(name)).length);
   }
 
   /** What it has logged so far. */
