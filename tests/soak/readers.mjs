@@ -90,6 +90,7 @@ export class Reader {
     let timer;
     this.world.tally.connects++;
     return new Promise((resolve) => {
+      this.checker.note('connects');
       const request = http.get(this.world.origin + this.path, { agent: false, headers });
       this.request = request;
       request.on('error', resolve).on('close', resolve);
@@ -104,7 +105,10 @@ export class Reader {
   #receive(response, resolve) {
     response.on('error', resolve).on('close', resolve);
     if (response.statusCode === 204) this.isOver = true;
-    if (response.statusCode !== 200) return void response.resume();
+    if (response.statusCode !== 200) {
+      this.checker.note(`status ${response.statusCode}`);
+      return void response.resume();
+    }
     this.isOpen = true;
     this.checker.note('connected');
     const { request } = this;
@@ -134,6 +138,11 @@ export class Reader {
     else if (event === 'refused' || event === 'error') this.world.tally.refused++;
     else if (event === 'complete') this.isOver = true;
     else this.checker.take(...this.read(this, data), this.name);
+  }
+
+  describe() {
+    const state = this.isOpen ? 'open' : 'not open';
+    return `${this.name}, ${state}, last id ${this.lastEventId || 'none'}, saw ${this.checker.recent.join(', ')}`;
   }
 
   async stop() {

@@ -143,7 +143,8 @@ async function endBatch(batch) {
   try {
     await until(`all viewers of ${batch.writer.id} are told that it is complete`, isOver, 30000);
   } catch (problem) {
-    doesNotHold(problem.message);
+    const waiting = batch.viewers.filter((viewer) => !viewer.isOver).map((viewer) => viewer.describe());
+    doesNotHold(`${problem.message}: ${waiting.join('; ')}`);
   }
   await Promise.all(batch.viewers.map((viewer) => viewer.stop()));
   batches = batches.filter((other) => other !== batch);
