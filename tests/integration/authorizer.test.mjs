@@ -187,3 +187,39 @@ describe('asking the application', () => {
     assert.equal(application.requests[0].headers.authorization, 'Token abc');
   });
 });
+
+test('when the gateway ends, who waits for the application is answered', async (t) => {
+  const redis = await startRedis();
+  const application = await startReceiver(t, () => ({ hang: true }));
+  t.after(() => redis.stop());
+  const gateway = await startGateway({
+    redis,
+    environment: { SLUICE_ACCESS_AUTHORIZE_URL: application.url, SLUICE_ACCESS_AUTHORIZE_TIMEOUT: '60s' },
+  });
+  t.after(() => gateway.stop());
+  const published = Array.from({ length: 12 }, (_, i) => gateway.publish({ channel: `x-${i % 3}`, payload: 1 }, session('s1')));
+  const opened = Array.from({ length: 12 }, (_, i) => gateway.stream(`/events/stream?channel=x-${i % 4}`, session('s1')));
+  await application.request(7);
+  await gateway.stop();
+  for (const answer of await Promise.all(published)) assert.equal(answer.status, 503);
+  for (const stream of await Promise.all(opened)) {
+    assert.equal(stream.status, 200);
+    assert.equal((await stream.next()).event, 'refused');
+    await stream.end();
+  }
+  assert.equal(application.requests.length, 7, 'three to publish, four to read');
+});
+
+test('the figures are of the whole gateway', async (t) => {
+  const redis = await startRedis();
+  const application = await startReceiver(t, (seen) => (seen.headers.cookie === 'sid=no' ? 500 : { status: 200, text: '{"admin":true}' }));
+  t.after(() => redis.stop());
+  const gateway = await startGateway({ redis, environment: { SLUICE_ACCESS_AUTHORIZE_URL: application.url } });
+  t.after(() => gateway.stop());
+  assert.equal((await gateway.publish({ channel: 'x', payload: 1 }, session('no'))).status, 503);
+  let text;
+  for (let i = 0; i < 10; i++) text = (await gateway.get('/metrics', session('admin'))).text;
+  assert.match(text, /^sluice_authorizer_asks_total 2$/m);
+  assert.match(text, /^sluice_authorizer_hits_total 9$/m);
+  assert.match(text, /^sluice_authorizer_failures_total 1$/m);
+});

@@ -187,3 +187,36 @@ test('a session that the application knows no more does not come back', async (t
   await again.end();
   assert.equal((await gateway.get('/events/stream?channel=a', session)).status, 401);
 });
+
+test('no stream that was opened by an answer of before outlives the revocation', async (t) => {
+  const redis = await startRedis();
+  let knows = true, gateway;
+  const application = await startReceiver(t, () => (knows ? { status: 200, text: JSON.stringify({ subject: 'u1' }) } : 401));
+  t.after(async () => {
+    await gateway?.stop();
+    await redis.stop();
+  });
+  gateway = await startGateway({ redis, environment: { SLUICE_JWT_SECRET: SECRET, SLUICE_ACCESS_AUTHORIZE_URL: application.url } });
+  const open = (i) => gateway.stream('/events/stream?channel=a', { cookie: `sid=${i % 10}`, 'sec-fetch-site': 'same-origin' });
+  let ended = 0;
+  for (let round = 0; round < 5; round++) {
+    knows = true;
+    const opening = Array.from({ length: 40 }, (_, i) => open(10 * round + i));
+    await Promise.race(opening);
+    knows = false;
+    const revoked = revoke(gateway, 'u1');
+    const late = Array.from({ length: 10 }, (_, i) => open(i));
+    assert.equal((await revoked).status, 200);
+    // What came after the application knew nobody may still be told of before, and then ends, too.
+    for (const stream of await Promise.all([...opening, ...late])) {
+      if (stream.status === 200) {
+        assert.equal((await stream.nextWhere(isExpired)).data, REVOKED);
+        ended++;
+      }
+      await stream.end();
+    }
+    assert.equal((await gateway.get('/subscribers', ADMIN)).json().streams, 0);
+    await revoke(gateway, 'u1');
+  }
+  assert.ok(ended > 0);
+});
