@@ -89,10 +89,12 @@ const TILES = [
   },
   {
     label: 'Process',
-    help: 'Resident memory and open descriptors of the gateway; the line is its CPU time',
+    help: 'Resident memory, open descriptors and threads of the gateway; the line is its CPU time',
     value: ({ process }) => formatBytes(process.residentBytes),
-    note: ({ process }, rate) => `${formatPercent(rate((answer) => answer.process.cpuSeconds) ?? NaN)} CPU · ${formatCount(process.openFds)} fds`,
+    note: ({ process, workers }, rate) =>
+      `${formatPercent(rate((answer) => answer.process.cpuSeconds) ?? NaN)} CPU · ${formatCount(process.openFds)} fds · ${formatCount(workers)} threads`,
     spark: (_, rate) => rate((answer) => answer.process.cpuSeconds),
+    level: (_, rate) => (rate((answer) => answer.workerLosses) > 0 ? 'bad' : null),
   },
 ];
 

@@ -403,6 +403,7 @@ void metrics_append_json(const struct metrics *metrics, const char *version, str
     json_http(metrics, out);
     json_process(out);
     json_count(out, "workers", metrics->workers);
+    json_count(out, "workerLosses", metrics->worker_losses);
     json_flag(out, "draining", metrics->draining);
     for (const struct list *node = metrics->sources->next; node != metrics->sources; node = node->next) {
         const struct metrics_source *source = LIST_OWNER(node, struct metrics_source, node);
