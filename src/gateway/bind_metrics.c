@@ -6,11 +6,14 @@
  *
  * One reading, in one thread at a time: nobody reads what another is writing.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "gateway/gateway_state.h"
 #include "gateway/worker.h"
 #include "metrics/metrics_text.h"
+
+static_assert(SETTING_WORKERS_MAX <= METRICS_WORKERS_MAX, "each worker has its figure");
 
 struct reading {
     struct mail mail;
@@ -64,6 +67,7 @@ static void add_worker(struct mail *mail)
     struct worker *worker = gateway->workers[reading->next++];
     worker->metrics->worker_queued_bytes = atomic_load_explicit(&worker->queued_bytes, memory_order_relaxed);
     metrics_add(reading->sum, worker->metrics);
+    reading->sum->worker_clients[worker->number] = worker->metrics->sse_clients;
     if (reading->next < gateway->worker_count) {
         mailbox_post(gateway->workers[reading->next]->mailbox, &reading->mail);
         return;

@@ -76,6 +76,8 @@ const char *route_label_name(enum route_label route); /* "/batches/{id}", … or
 
 #define METRICS_STATUS_MAX 600
 
+#define METRICS_WORKERS_MAX 64
+
 struct metrics {
     /* clients */
     uint64_t sse_clients;            /* gauge: open streams */
@@ -150,6 +152,7 @@ struct metrics {
     bool redis_up; /* feed and commands are both ready */
     bool feed_up;
     bool commands_up;
+    uint64_t worker_clients[METRICS_WORKERS_MAX]; /* gauge: streams of each thread; set by who adds them up */
     bool draining;
     uint64_t start_wall_ms;
     struct list own_sources;    /* of labelled series, metrics/series.h … */

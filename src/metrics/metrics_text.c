@@ -119,6 +119,14 @@ static void append_build_info(const struct figure *figure, const struct reading 
     buffer_append_text(out, "} 1\n");
 }
 
+static void append_worker_clients(const struct figure *figure, const struct reading *reading,
+                                  struct buffer *out)
+{
+    for (unsigned i = 0; i < reading->metrics->workers && i < METRICS_WORKERS_MAX; i++)
+        buffer_printf(out, "%s{worker=\"%u\"} %" PRIu64 "\n", figure->name, i,
+                      reading->metrics->worker_clients[i]);
+}
+
 static void append_cpu_seconds(const struct figure *figure, const struct reading *reading, struct buffer *out)
 {
     buffer_printf(out, "%s %.6f\n", figure->name, reading->process.cpu_seconds);
@@ -214,6 +222,7 @@ static const struct figure figures[] = {
     { "sluice_http_accept_pauses_total", COUNTER, "Times accepting paused for want of descriptors.", COUNT(accept_pauses) },
     { "sluice_http_request_duration_seconds", HISTOGRAM, "From a complete request head to the queued response; event streams not counted.", TIMES(http_duration) },
     { "sluice_workers", GAUGE, "Threads that serve clients.", COUNT(workers) },
+    { "sluice_worker_clients", GAUGE, "Connected event streams, by thread.", append_worker_clients, 0 },
     { "sluice_worker_queued_bytes", GAUGE, "Read from Redis and waiting for a thread that serves clients.", COUNT(worker_queued_bytes) },
     { "sluice_worker_losses_total", COUNTER, "Times that a thread fell so far behind, or memory was so short, that what waited for it was lost and its clients were told of a gap.", COUNT(worker_losses) },
     { "sluice_draining", GAUGE, "1 while the gateway is shutting down.", FLAG(draining) },
