@@ -1,12 +1,12 @@
 // Who may read and write what: tokens with a secret, every endpoint, and what must not widen.
 
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { sluice, startGateway, startSluice } from '../support/gateway.mjs';
-import { freePort, makeFolder, removeFolder } from '../support/processes.mjs';
+import { freePort, makeFolder, removeFolder, runProcess } from '../support/processes.mjs';
 import { startReceiver } from '../support/receiver.mjs';
 import { startRedis } from '../support/redis.mjs';
 import { bearer, claims, makePair, makeToken, SECRET, seconds, unsignedToken } from '../support/tokens.mjs';
@@ -110,6 +110,17 @@ describe('access by tokens', () => {
       ['/streams/mails/groups/g/events?consumer=c', worker, 403],
     ])
       assert.equal(await status(path, headers), expected, path);
+  });
+
+  test('a token made as the documentation says opens what it says', async () => {
+    const text = readFileSync(new URL('../../docs/ACCESS.md', import.meta.url), 'utf8');
+    const [, commands] = /```sh\n(part\(\)[\s\S]*?)```/.exec(text);
+    const { code, stdout, output } = await runProcess('bash', ['-c', `${commands}\nprintf %s "$TOKEN"`], { environment: { SLUICE_JWT_SECRET: SECRET } });
+    assert.equal(code, 0, output);
+    assert.equal(await status('/batches/42/stream', bearer(stdout)), 200);
+    assert.equal(await status('/batches/43/stream', bearer(stdout)), 403);
+    const [, claims_] = /```json\n(\{"sub".*)\n```/.exec(text);
+    assert.equal(await status('/events/stream?channel=user:u1.news', bearer(makeToken({ ...JSON.parse(claims_), exp: seconds(60) }))), 200);
   });
 
   test('a refusal names the topic, in the answer and in the log', async () => {
