@@ -163,6 +163,13 @@ describe('access by tokens', () => {
       [['news'], '/events/stream?channel=news%00', 400],
       [['news'], '/events/stream?channel=NEWS', 403],
       [['news'], '/events/stream?channel=news&channel=', 403],
+      [['news'], '/events/stream?channel=*', 403], // a name like any other
+      [['news'], '/events/stream?channel=%2A', 403],
+      [['batch:4'], '/events/stream?channel=batch:*', 403],
+      [['batch:4'], '/batches/*/stream', 403],
+      [['batch:4'], '/batches/%2A/stream', 403],
+      [['batch:4'], '/batches/4%00/stream', 400],
+      [['stream:x'], '/events/stream?stream=*', 403],
       [['stream:x'], '/events/stream?stream=x', 200],
       [['stream:x'], '/events/stream?channel=stream:x', 403],
       [['stream:x'], '/events/stream?channel=x', 403],
@@ -262,6 +269,18 @@ describe('access by tokens', () => {
     assert.equal(await status(stream, { cookie: 'Sluice_token=a.b.c' }), 401);
     assert.equal(await status(stream, { cookie, authorization: 'Bearer a.b.c' }), 401, 'a bad token is not made good by a cookie');
   });
+});
+
+test('the cookie of tokens has the name that is set, or there is none', async (t) => {
+  const redis = await startRedis();
+  t.after(() => redis.stop());
+  const good = token({ subscribe: ['batch:*'] });
+  for (const [name, taken] of [['session_jwt', ['session_jwt']], ['', []]]) {
+    const gateway = await startGateway({ redis, environment: { SLUICE_JWT_SECRET: SECRET, SLUICE_JWT_COOKIE: name } });
+    t.after(() => gateway.stop());
+    for (const cookie of ['session_jwt', 'sluice_token', 'SESSION_JWT', 'xsession_jwt', ''])
+      assert.equal((await gateway.get('/batches/none', { cookie: `${cookie}=${good}` })).status, taken.includes(cookie) ? 404 : 401, `${cookie} where it is "${name}"`);
+  }
 });
 
 describe('the settings of access', () => {
