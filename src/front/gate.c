@@ -97,7 +97,7 @@ static bool check_body_length(const struct gate_head *head, const struct gate_li
     *ret_body_bytes = 0;
     if (!content_length.bytes) {
         if (text_is(head->method, "POST") || text_is(head->method, "PUT"))
-            return problem_set(ret_problem, 411, "Content-Length is missing.");
+            return problem_set(ret_problem, 411, "Content-Length is missing: without a body it is 0.");
         return true;
     }
     for (size_t at = 0; at < content_length.length; at++)

@@ -21,6 +21,7 @@
 #define READ_BYTES_PER_TURN (1u << 20)
 #define SWEEP_INTERVAL_S 1
 #define TRIM_AFTER_CONNECTS 256
+#define TRIM_AFTER_BYTES (8u << 20)
 #define DRAIN_CHECK_MS 20
 
 /* ---- what workers have as well ---- */
@@ -86,18 +87,26 @@ struct evdns_base *gateway_create_resolver(struct event_base *base)
 /*
  * A connection costs the HTTP library 32 KiB while it is in its hands. Many that come at once leave a heap
  * that the allocator keeps for ever unless it is asked, which is done when a second has passed without
- * newcomers.
+ * newcomers. So does much that waited for a worker, once a second has passed in which little did.
  */
 static void give_memory_back(struct gateway *gateway)
 {
     uint64_t connects = 0;
-    for (unsigned i = 0; i < gateway->worker_count; i++)
-        connects += atomic_load_explicit(&gateway->workers[i]->connects, memory_order_relaxed);
+    bool has_waited = gateway->queued_peak_bytes >= TRIM_AFTER_BYTES;
+    gateway->queued_peak_bytes = 0;
+    for (unsigned i = 0; i < gateway->worker_count; i++) {
+        const struct worker *worker = gateway->workers[i];
+        connects += atomic_load_explicit(&worker->connects, memory_order_relaxed);
+        has_waited |= atomic_load_explicit(&worker->queued_bytes, memory_order_relaxed) >= TRIM_AFTER_BYTES;
+    }
+    gateway->owes_memory |= has_waited;
     bool is_quiet = connects == gateway->swept_connects;
     gateway->swept_connects = connects;
-    if (!is_quiet || connects - gateway->trimmed_connects < TRIM_AFTER_CONNECTS)
+    gateway->owes_memory |= connects - gateway->trimmed_connects >= TRIM_AFTER_CONNECTS;
+    if (!is_quiet || has_waited || !gateway->owes_memory)
         return;
     gateway->trimmed_connects = connects;
+    gateway->owes_memory = false;
     malloc_trim(0);
 }
 

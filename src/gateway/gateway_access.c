@@ -114,12 +114,15 @@ bool gateway_access_append_summary(const struct settings *settings, struct buffe
     const struct access_options options = options_of(settings);
     char *problem = NULL;
     struct access *access = access_create(NULL, &options, NULL, NULL, &problem);
+    if (access && !options.open && *settings->jwt_jwks_url)
+        buffer_append_text(out,
+                           "a token may what its claim \"sluice\" says, signed with a key of jwt_jwks_url\n");
+    if (access && !options.open && *settings->access_authorize_url)
+        buffer_append_text(out, "a session may what the application at access_authorize_url answers\n");
     if (access)
         access_append_summary(access, out);
     else
         buffer_printf(out, "%s\n", problem ? problem : "out of memory");
-    if (access && *settings->jwt_jwks_url)
-        buffer_printf(out, "… or with a key of %s\n", settings->jwt_jwks_url);
     access_destroy(access);
     free(problem);
     return access != NULL;

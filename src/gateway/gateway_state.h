@@ -65,6 +65,8 @@ struct gateway {
     struct event *sweep_timer;
     uint64_t swept_connects;   /* streams opened so far, when last swept … */
     uint64_t trimmed_connects; /* … and when free memory was last given back */
+    size_t queued_peak_bytes;  /* that waited for a worker since last swept */
+    bool owes_memory;          /* there is some to give back, once it is quiet */
 
     struct event *drain_timer;
     uint64_t drain_deadline_ms;

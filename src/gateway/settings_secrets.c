@@ -60,15 +60,21 @@ void settings_append_warnings(const struct settings *settings, struct buffer *ou
 
 /* ---- the command line, which everybody can read ---- */
 
-/* Of a URL what stands in front of its host, of other text all. */
+/* Of a URL what stands in front of its host, and its query; of other text all. */
 static void mask(char *text)
 {
     char *start = strstr(text, "://");
-    char *end = strrchr(text, '@');
-    if (start && (!end || end < start))
+    if (!start) {
+        memset(text, '*', strlen(text));
         return;
-    char *from = start ? start + 3 : text;
-    memset(from, '*', start ? (size_t)(end - from) : strlen(from));
+    }
+    char *host = start + 3;
+    char *end = strrchr(host, '@');
+    char *query = strchr(end ? end : host, '?');
+    if (end)
+        memset(host, '*', (size_t)(end - host));
+    if (query)
+        memset(query + 1, '*', strlen(query + 1));
 }
 
 /* Credentials of the commands that are clients. */

@@ -152,7 +152,9 @@ bool setting_assign_or_tell(void *holder, const struct setting *setting, const c
     struct buffer why = { 0 };
     bool assigned = setting_assign(holder, setting, text, length, &why);
     if (!assigned) {
-        bool is_secret = setting->secret || setting->secret_path;
+        /* Whoever gives all of a list at once gives what is secret in its parts, too. */
+        bool is_whole = setting->kind == SETTING_RECORDS && !setting->record->first_alone;
+        bool is_secret = setting->secret || setting->secret_path || is_whole;
         int shown = is_secret ? 0 : (int)(length < 200 ? length : 200);
         settings_problem(problems, origin, "%s cannot be %s%.*s%s: %.*s", setting->name,
                          is_secret ? "this" : "\"", shown, shown ? text : "", is_secret ? "" : "\"",

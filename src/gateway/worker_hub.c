@@ -134,6 +134,9 @@ bool worker_deliver(void *context, struct hub_events *events)
                                      .worker = worker,
                                      .events = *events };
     *events = (struct hub_events){ 0 };
+    queued += turn->events.cost;
+    if (queued > worker->gateway->queued_peak_bytes)
+        worker->gateway->queued_peak_bytes = queued;
     atomic_fetch_add_explicit(&worker->queued_bytes, turn->events.cost, memory_order_relaxed);
     mailbox_post(worker->mailbox, &turn->mail);
     return true;

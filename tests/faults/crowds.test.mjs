@@ -7,7 +7,7 @@ import { startGateway, startPair } from '../support/gateway.mjs';
 import { RawConnection } from '../support/raw.mjs';
 import { Recorder } from '../support/recorder.mjs';
 import { startRedis } from '../support/redis.mjs';
-import { descriptors } from '../support/vitals.mjs';
+import { isBackAt, processOf, vitalsOf } from '../support/vitals.mjs';
 import { SLOWNESS, until } from '../support/wait.mjs';
 
 const STORM = RUNS_ALL ? 10000 : 2000;
@@ -55,7 +55,7 @@ fault(`${CROWD} clients reconnect at once`, { row: 15, expected: 'all back in se
   let gateway = await startGateway({ redis, flags });
   t.after(() => gateway.stop());
   await report.watch({ gateway, publish: (...message) => redis.publish(...message) });
-  const before = descriptors(gateway.pid);
+  const before = vitalsOf(gateway.pid);
   report.watched = []; // that process ends
   const crowd = new Crowd(t, gateway.port, { comesBack: true });
   await crowd.add(CROWD, '/events/stream?channel=crowd');
@@ -85,7 +85,9 @@ fault(`${CROWD} clients reconnect at once`, { row: 15, expected: 'all back in se
   report.saw(`spread over ${(spread / 1000).toFixed(1)} s, at most ${(100 * fullest).toFixed(0)} % in 100 ms; ${refused} found nobody listening once; `
     + 'each was told `gap` (restart) and has what came then');
   crowd.leave();
-  await until('descriptors are back', () => descriptors(gateway.pid) <= before, 20000);
+  // The one that they came back to is where the one was that had not seen them.
+  const after = await isBackAt({ ...before, ...processOf(gateway.pid) }, { milliseconds: 20000 });
+  report.saw(`when all had left, ${((after.memory - before.memory) / 2 ** 20).toFixed(1)} MiB more than before them`);
   await report.watch({ gateway, publish: (...message) => redis.publish(...message) });
 });
 

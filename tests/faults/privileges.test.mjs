@@ -103,12 +103,15 @@ fault('the systemd unit', { expected: 'the unit is valid, and exposes little', n
 
 const SECRETS = {
   redis: 'redis-secret-9f3a', user: 'redis-user-5521', webhook: 'webhook-secret-77aa', query: 'query-secret-1c9d', header: 'bearer-secret-4e4e',
-  origin: 'origin-secret-8b8b', token: 'client-token-6d6d', cookie: 'client-cookie-3a3a',
+  origin: 'origin-secret-8b8b', token: 'client-token-6d6d', cookie: 'client-cookie-3a3a', jwt: 'jwt-secret-2f2f-that-is-long-enough-for-it',
+  jwks: 'jwks-secret-7e7e', authorizer: 'authorizer-secret-5c5c', machine: 'sk_machine-secret-0b0b', ticket: 'ticket-secret-9d9d',
 };
 
 fault('secrets in the settings and in requests', { expected: 'never in logs, metrics, answers or process arguments' }, async (t, report) => {
   const redis = await startRedis({ tcp: true });
   const receiver = await startReceiver(t, () => 200);
+  // Lets in whoever brings the cookie of this test, and fails whoever brings another.
+  const application = await startReceiver(t, ({ headers }) => (headers.cookie?.includes(SECRETS.cookie) ? 204 : 500));
   const folder = makeFolder();
   t.after(() => removeFolder(folder));
   await redis.command('ACL', 'SETUSER', SECRETS.user, 'on', `>${SECRETS.redis}`, '~*', '&*', '+@all');
@@ -127,8 +130,22 @@ fault('secrets in the settings and in requests', { expected: 'never in logs, met
   const flags = ['--config', config, '--log-level', 'debug'];
   const gateway = await startGateway({ environment, flags });
   t.after(() => gateway.stop().finally(() => redis.stop()));
+  // One that knows its callers, beside the one that is open.
+  const known = {
+    ...environment,
+    SLUICE_JWT_SECRET: SECRETS.jwt,
+    SLUICE_JWT_JWKS_URL: `http://user:${SECRETS.jwks}@127.0.0.1:9/jwks?key=${SECRETS.jwks}`,
+    SLUICE_ACCESS_AUTHORIZE_URL: `http://user:${SECRETS.authorizer}@127.0.0.1:${new URL(application.url).port}/may?key=${SECRETS.authorizer}`,
+  };
+  const guarded = await startGateway({ environment: known, flags: ['--log-level', 'debug'] });
+  t.after(() => guarded.stop());
   const answers = [];
   const ask = async (method, path, options) => answers.push(JSON.stringify(await gateway.request(method, path, options)));
+  for (const headers of [{ authorization: `Bearer ${SECRETS.machine}` }, { authorization: `Bearer ${SECRETS.token}` }, { authorization: `Bearer a.${SECRETS.token}.b` },
+    { cookie: `session=${SECRETS.cookie}` }, { cookie: `session=${SECRETS.authorizer}` }])
+    for (const path of ['/batches/none', '/metrics', '/subscribers', `/events/stream?channel=a&ticket=${SECRETS.ticket}`])
+      answers.push(JSON.stringify(await guarded.request('GET', path, { headers })));
+  assert.ok(application.requests.some(({ headers }) => headers.cookie?.includes(SECRETS.cookie)), 'the application saw the cookie');
   const credentials = { authorization: `Bearer ${SECRETS.token}`, cookie: `session=${SECRETS.cookie}` };
   for (const path of ['/', '/metrics', '/healthz', '/readyz', '/batches/none', '/streams', '/streams/s', '/nothing', '/batches/%zz'])
     await ask('GET', path, { headers: credentials });
@@ -155,7 +172,10 @@ fault('secrets in the settings and in requests', { expected: 'never in logs, met
   await redis.command('ACL', 'SETUSER', SECRETS.user, 'resetpass', `>${SECRETS.redis}`);
   await gateway.ready(20000);
   const argument = readFileSync(`/proc/${gateway.pid}/cmdline`, 'latin1');
-  const places = { log: gateway.log, answers: answers.join('\n'), arguments: argument, '--check': checked.output, 'a refused start': wrong.output };
+  const places = {
+    log: gateway.log, 'the log of the guarded one': guarded.log, answers: answers.join('\n'), arguments: argument, '--check': checked.output, 'a refused start': wrong.output,
+    '--check of the guarded one': (await sluice(['--check'], { environment: known })).output,
+  };
   for (const [place, text] of Object.entries(places)) {
     assert.ok(text.length > 20, `nothing in ${place}`);
     for (const [name, secret] of Object.entries(SECRETS)) {

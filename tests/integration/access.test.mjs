@@ -1,11 +1,15 @@
 // Who may read and write what: tokens with a secret, every endpoint, and what must not widen.
 
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { sluice, startGateway } from '../support/gateway.mjs';
+import { sluice, startGateway, startSluice } from '../support/gateway.mjs';
+import { freePort, makeFolder, removeFolder, runProcess } from '../support/processes.mjs';
+import { startReceiver } from '../support/receiver.mjs';
 import { startRedis } from '../support/redis.mjs';
-import { bearer, claims, makeToken, SECRET, seconds, unsignedToken } from '../support/tokens.mjs';
+import { bearer, claims, makePair, makeToken, SECRET, seconds, unsignedToken } from '../support/tokens.mjs';
 import { until } from '../support/wait.mjs';
 
 const token = (sluice_, more, options) => makeToken(claims(sluice_, more), options);
@@ -108,6 +112,17 @@ describe('access by tokens', () => {
       assert.equal(await status(path, headers), expected, path);
   });
 
+  test('a token made as the documentation says opens what it says', async () => {
+    const text = readFileSync(new URL('../../docs/ACCESS.md', import.meta.url), 'utf8');
+    const [, commands] = /```sh\n(part\(\)[\s\S]*?)```/.exec(text);
+    const { code, stdout, output } = await runProcess('bash', ['-c', `${commands}\nprintf %s "$TOKEN"`], { environment: { SLUICE_JWT_SECRET: SECRET } });
+    assert.equal(code, 0, output);
+    assert.equal(await status('/batches/42/stream', bearer(stdout)), 200);
+    assert.equal(await status('/batches/43/stream', bearer(stdout)), 403);
+    const [, claims_] = /```json\n(\{"sub".*)\n```/.exec(text);
+    assert.equal(await status('/events/stream?channel=user:u1.news', bearer(makeToken({ ...JSON.parse(claims_), exp: seconds(60) }))), 200);
+  });
+
   test('a refusal names the topic, in the answer and in the log', async () => {
     await setTimeout(1100); // only so many refusals of a second are logged
     const headers = bearer(token({ subscribe: ['news'], publish: ['news'] }, { sub: 'bob' }));
@@ -148,6 +163,13 @@ describe('access by tokens', () => {
       [['news'], '/events/stream?channel=news%00', 400],
       [['news'], '/events/stream?channel=NEWS', 403],
       [['news'], '/events/stream?channel=news&channel=', 403],
+      [['news'], '/events/stream?channel=*', 403], // a name like any other
+      [['news'], '/events/stream?channel=%2A', 403],
+      [['batch:4'], '/events/stream?channel=batch:*', 403],
+      [['batch:4'], '/batches/*/stream', 403],
+      [['batch:4'], '/batches/%2A/stream', 403],
+      [['batch:4'], '/batches/4%00/stream', 400],
+      [['stream:x'], '/events/stream?stream=*', 403],
       [['stream:x'], '/events/stream?stream=x', 200],
       [['stream:x'], '/events/stream?channel=stream:x', 403],
       [['stream:x'], '/events/stream?channel=x', 403],
@@ -249,6 +271,18 @@ describe('access by tokens', () => {
   });
 });
 
+test('the cookie of tokens has the name that is set, or there is none', async (t) => {
+  const redis = await startRedis();
+  t.after(() => redis.stop());
+  const good = token({ subscribe: ['batch:*'] });
+  for (const [name, taken] of [['session_jwt', ['session_jwt']], ['', []]]) {
+    const gateway = await startGateway({ redis, environment: { SLUICE_JWT_SECRET: SECRET, SLUICE_JWT_COOKIE: name } });
+    t.after(() => gateway.stop());
+    for (const cookie of ['session_jwt', 'sluice_token', 'SESSION_JWT', 'xsession_jwt', ''])
+      assert.equal((await gateway.get('/batches/none', { cookie: `${cookie}=${good}` })).status, taken.includes(cookie) ? 404 : 401, `${cookie} where it is "${name}"`);
+  }
+});
+
 describe('the settings of access', () => {
   const check = (flags, environment) => sluice(['serve', '--check', ...flags], { environment });
 
@@ -265,6 +299,45 @@ describe('the settings of access', () => {
     assert.match(short.output, /32 bytes/);
     const both = await check(['--access', 'open'], { SLUICE_JWT_SECRET: SECRET });
     assert.equal(both.code, 2, 'open and configured contradict each other');
+  });
+
+  test('each way to know callers is a decision, and --check names it', async (t) => {
+    const folder = makeFolder();
+    t.after(() => removeFolder(folder));
+    const pem = join(folder, 'keys.pem'), keys = join(folder, 'keys');
+    writeFileSync(pem, makePair('ES256').pem);
+    writeFileSync(keys, (await sluice(['key', 'new', '--name', 'n8n', '--publish', 'orders.*'])).stdout.split('\n').slice(1).join('\n'), { mode: 0o600 });
+    const ways = [
+      [{ SLUICE_JWT_SECRET: SECRET }, /HS256/],
+      [{ SLUICE_JWT_KEY_FILE: pem }, /ES256/],
+      [{ SLUICE_JWT_JWKS_URL: 'https://id.example/jwks?key=hunter2' }, /signed with a key of jwt_jwks_url/],
+      [{ SLUICE_KEYS_FILE: keys }, /n8n may publish to orders\.\*/],
+      [{ SLUICE_ACCESS_AUTHORIZE_URL: 'http://user:hunter2@app:3000/may' }, /the application at access_authorize_url/],
+    ];
+    for (const [environment, wanted] of ways) {
+      const { code, stdout, output } = await check(['--listen', '0.0.0.0:8000', '--admin-listen', '0.0.0.0:9000'], environment);
+      assert.equal(code, 0, output);
+      const [, who] = stdout.split('Who may do what:');
+      assert.match(who, wanted);
+      assert.match(who, /nobody else may anything/);
+      assert.doesNotMatch(who, /everybody/);
+      assert.ok(!output.includes('hunter2'), output);
+    }
+  });
+
+  test('a gateway that has only an application to ask serves the network, and lets nobody in by itself', async (t) => {
+    const redis = await startRedis();
+    t.after(() => redis.stop());
+    const application = await startReceiver(t, (seen) => (seen.headers.cookie === 'sid=ann' ? 204 : 403));
+    const port = await freePort();
+    const process = startSluice(['serve', '--listen', `0.0.0.0:${port}`, '--redis-url', redis.url], { environment: { SLUICE_ACCESS_AUTHORIZE_URL: application.url } });
+    t.after(() => process.stop());
+    const ask = (headers) => fetch(`http://127.0.0.1:${port}/batches/42`, { headers }).then(({ status }) => status);
+    await until('it serves', () => fetch(`http://127.0.0.1:${port}/readyz`).then(({ ok }) => ok, () => false));
+    assert.equal(await ask({}), 401);
+    assert.equal(await ask({ cookie: 'sid=bob' }), 403);
+    assert.equal(await ask({ cookie: 'sid=ann' }), 404, 'let in; there is no such batch');
+    assert.equal(application.requests.length, 2);
   });
 
   test('--check says who may do what', async () => {

@@ -20,7 +20,7 @@ describe('asking the application', () => {
       redis,
       environment: {
         SLUICE_ACCESS_AUTHORIZE_URL: application.url,
-        SLUICE_ACCESS_AUTHORIZE_TIMEOUT: '500ms',
+        SLUICE_ACCESS_AUTHORIZE_TIMEOUT: '1500ms',
         SLUICE_CORS_ORIGINS: 'https://app.example',
       },
     });

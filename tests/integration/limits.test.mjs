@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { startGateway } from '../support/gateway.mjs';
+import { sluice, startGateway } from '../support/gateway.mjs';
 import { makeFolder, removeFolder } from '../support/processes.mjs';
 import { startRedis } from '../support/redis.mjs';
 import { bearer, claims, makeToken, SECRET } from '../support/tokens.mjs';
@@ -196,6 +196,40 @@ describe('rates', () => {
     assert.equal(await limited(gateway, 'publish-rate-per-address'), 2);
     await until('the rate allows it again', async () => (await send(from('203.0.113.1', 'ann'))).status === 200);
   });
+});
+
+test('publishing by key, wherever it is used', async (t) => {
+  const folder = makeFolder();
+  t.after(() => removeFolder(folder));
+  const made = [];
+  for (const name of ['n8n', 'cron']) made.push((await sluice(['key', 'new', '--name', name, '--publish', '*', '--subscribe', '*', ...(name === 'cron' ? ['--admin'] : [])])).stdout.split('\n'));
+  const [[n8n], [cron]] = made;
+  writeFileSync(`${folder}/keys`, made.map(([, line]) => line).join('\n'), { mode: 0o600 });
+  const gateway = await startGateway({ redis, flags: ['--keys-file', `${folder}/keys`, '--publish-rate-per-subject-max', '5', '--streams-per-subject-max', '1', '--trusted-proxies', '127.0.0.0/8'] });
+  t.after(() => gateway.stop());
+  const send = (key, address, count) =>
+    gateway.publish(Array.from({ length: count }, () => ({ channel: 'x', payload: 1 })), { ...bearer(key), ...from(address) });
+  assert.equal((await send(n8n, '203.0.113.1', 5)).status, 200);
+  const refused = await send(n8n, '203.0.113.2', 5);
+  assert.equal(refused.status, 429);
+  assert.ok(Number(refused.headers['retry-after']) >= 1);
+  assert.equal((await send(cron, '203.0.113.1', 5)).status, 200, 'another key has its own');
+  const text = (await gateway.get('/metrics', bearer(cron))).text;
+  assert.match(text, /^sluice_limited_total\{limit="publish-rate-per-subject"\} 1$/m);
+  const first = await open(gateway, { ...bearer(n8n), ...from('203.0.113.1') });
+  assert.ok(!first.reason);
+  assert.equal((await open(gateway, { ...bearer(n8n), ...from('203.0.113.2') })).reason, 'streams-per-subject');
+  await first.stream.close();
+});
+
+test('topics of one stream', async (t) => {
+  const gateway = await start(t, '--topics-per-stream-max', '3');
+  for (const [query, expected] of [['channel=a&channel=b&channel=c', 200], ['channel=a&channel=b&channel=c&channel=d', 400],
+    ['channel=a&channel=b&pattern=c*&pattern=d*', 400], ['channel=a&channel=b&stream=c&stream=d', 400]]) {
+    const stream = await gateway.stream(`/events/stream?${query}`);
+    assert.equal(stream.status, expected, query);
+    await stream.close();
+  }
 });
 
 test('limits of addresses spare this machine itself unless they are said', async (t) => {

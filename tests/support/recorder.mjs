@@ -267,6 +267,6 @@ export async function startRecorded(t, report, { redis: redisOptions, isDirect =
   gateway = await startGateway({ redis: proxy?.url ?? redis, ...options });
   await report.watch({ gateway, publish: (...message) => redis.publish(...message), ...tolerances });
   const recorder = new Recorder(t, { gateway, redis, perSecond });
-  await recorder.open();
+  await recorder.open(2); // so that mostly every worker has one of each kind
   return { redis, proxy, gateway, recorder };
 }

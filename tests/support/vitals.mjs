@@ -32,8 +32,13 @@ function startOf(pid) {
   return readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1).split(' ')[19];
 }
 
+/** What tells a process from every other, also from a later one of the same pid. */
+export function processOf(pid) {
+  return { pid, start: startOf(pid) };
+}
+
 export function vitalsOf(pid) {
-  return { pid, start: startOf(pid), descriptors: descriptors(pid), memory: anonymousBytes(pid) };
+  return { ...processOf(pid), descriptors: descriptors(pid), memory: anonymousBytes(pid) };
 }
 
 /** The most of its memory while `work` goes on: [what work returned, bytes]. */
