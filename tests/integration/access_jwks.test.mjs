@@ -156,4 +156,25 @@ describe('public keys', () => {
     const { text } = await gateway.get('/metrics', token('ES256', pairs.ES256, { kid: 'one' }));
     assert.match(text, new RegExp(`^sluice_jwks_fetches_total ${fetches}$`, 'm'), 'what was fetched, not who wanted it');
   });
+
+  test('when the gateway ends, who waits for keys is answered', async (t) => {
+    let fetches = 0;
+    const server = http.createServer(() => fetches++); // never answers
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const gateway = await startGateway({ redis, environment: { SLUICE_JWT_JWKS_URL: `http://127.0.0.1:${server.address().port}/` } });
+    t.after(async () => {
+      await gateway.stop();
+      server.closeAllConnections();
+      server.close();
+    });
+    const headers = admin('ES256', pairs.ES256, { kid: 'one' });
+    const requests = Array.from({ length: 12 }, () => http.get(`${gateway.origin}/metrics`, { agent: false, headers }));
+    const answers = requests.map(async (request) => (await once(request, 'response'))[0].resume().statusCode);
+    await Promise.all(requests.map(async (request) => once((await once(request, 'socket'))[0], 'connect')));
+    await until('the fetch', () => fetches > 0);
+    await gateway.stop();
+    assert.deepEqual(new Set(await Promise.all(answers)), new Set([503]));
+    assert.equal(fetches, 1);
+  });
 });
