@@ -51,20 +51,22 @@ bool base64url_decode(struct text text, char *ret_bytes, size_t *ret_length)
     size_t tail = text.length % 4;
     uint8_t all = 0;
     for (size_t left = text.length / 4; left > 0; left--, from += 4, to += 3) {
-        uint8_t a = value_of(from[0]), b = value_of(from[1]), c = value_of(from[2]), d = value_of(from[3]);
-        all |= a | b | c | d;
-        to[0] = (char)(a << 2 | b >> 4);
-        to[1] = (char)(b << 4 | c >> 2);
-        to[2] = (char)(c << 6 | d);
+        uint8_t first = value_of(from[0]), second = value_of(from[1]);
+        uint8_t third = value_of(from[2]), fourth = value_of(from[3]);
+        all |= first | second | third | fourth;
+        to[0] = (char)(first << 2 | second >> 4);
+        to[1] = (char)(second << 4 | third >> 2);
+        to[2] = (char)(third << 6 | fourth);
     }
     uint8_t rest = 0; /* bits that belong to no byte, and must be 0 */
     if (tail >= 2) {
-        uint8_t a = value_of(from[0]), b = value_of(from[1]), c = tail == 3 ? value_of(from[2]) : 0;
-        all |= a | b | c;
-        *to++ = (char)(a << 2 | b >> 4);
+        uint8_t first = value_of(from[0]), second = value_of(from[1]);
+        uint8_t third = tail == 3 ? value_of(from[2]) : 0;
+        all |= first | second | third;
+        *to++ = (char)(first << 2 | second >> 4);
         if (tail == 3)
-            *to++ = (char)(b << 4 | c >> 2);
-        rest = tail == 3 ? c & 3 : b & 15;
+            *to++ = (char)(second << 4 | third >> 2);
+        rest = tail == 3 ? third & 3 : second & 15;
     }
     *ret_length = (size_t)(to - ret_bytes);
     return tail != 1 && !(all & NONE) && rest == 0;

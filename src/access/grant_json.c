@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/parse.h"
+
 json_t *access_json_parse(const char *bytes, size_t length)
 {
     json_t *value = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, NULL);
-    if (value && json_is_object(value))
+    if (json_is_object(value)) /* NULL is none */
         return value;
     json_decref(value);
     return NULL;
@@ -114,6 +116,22 @@ static enum grant_means means_of(const char *name)
     return GRANT_MEANS;
 }
 
+/* As it was written: 16 hexadecimal digits. */
+static bool read_credential(const json_t *value, uint64_t *ret_credential)
+{
+    const char *digits = json_string_value(value);
+    *ret_credential = 0;
+    if (!digits || json_string_length(value) != 16)
+        return false;
+    for (int i = 0; i < 16; i++) {
+        int digit = parse_hex_digit(digits[i]);
+        if (digit < 0)
+            return false;
+        *ret_credential = *ret_credential << 4 | (uint64_t)digit;
+    }
+    return true;
+}
+
 struct grant *grant_from_json(const char *bytes, size_t length)
 {
     char problem[GRANT_PROBLEM_MAX];
@@ -121,15 +139,14 @@ struct grant *grant_from_json(const char *bytes, size_t length)
     json_t *all = access_json_parse(bytes, length);
     const json_t *subject = json_object_get(all, "sub");
     const json_t *expires = json_object_get(all, "exp_ms");
-    const char *credential = json_string_value(json_object_get(all, "credential"));
     struct grant_draft draft = { .means = means_of(json_string_value(json_object_get(all, "means"))) };
     if (subject)
         draft.subject = text_of(json_string_value(subject), json_string_length(subject));
     if (json_integer_value(expires) > 0)
         draft.expires_wall_ms = (uint64_t)json_integer_value(expires);
     /* Without its expiry a grant would hold for ever. */
-    bool is_whole = (!expires || draft.expires_wall_ms) && draft.means != GRANT_MEANS && credential &&
-                    sscanf(credential, "%16" SCNx64, &draft.credential) == 1;
+    bool is_whole = (!expires || draft.expires_wall_ms) && draft.means != GRANT_MEANS &&
+                    read_credential(json_object_get(all, "credential"), &draft.credential);
     if (is_whole)
         grant = grant_from_rights(json_object_get(all, "sluice"), &draft, problem);
     json_decref(all);

@@ -79,12 +79,12 @@ static const struct curve {
     size_t bytes;
 } curves[] = { { "P-256", "prime256v1", 32 }, { "P-384", "secp384r1", 48 }, { "P-521", "secp521r1", 66 } };
 
-static EVP_PKEY *point_key(const struct curve *curve, const char *x, const char *y)
+static EVP_PKEY *point_key(const struct curve *curve, const char *x_bytes, const char *y_bytes)
 {
     char point[POINT_BYTES_MAX];
     point[0] = 4; /* uncompressed: SEC 1, section 2.3.3 */
-    memcpy(point + 1, x, curve->bytes);
-    memcpy(point + 1 + curve->bytes, y, curve->bytes);
+    memcpy(point + 1, x_bytes, curve->bytes);
+    memcpy(point + 1 + curve->bytes, y_bytes, curve->bytes);
     EVP_PKEY *key = NULL;
     OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
     if (builder &&
@@ -99,14 +99,14 @@ static EVP_PKEY *ec_key(const json_t *jwk)
 {
     EVP_PKEY *key = NULL;
     size_t x_length, y_length;
-    char *x = jwk_bytes(jwk, "x", &x_length);
-    char *y = jwk_bytes(jwk, "y", &y_length);
-    for (size_t i = 0; x && y && !key && i < sizeof(curves) / sizeof(curves[0]); i++)
+    char *x_bytes = jwk_bytes(jwk, "x", &x_length);
+    char *y_bytes = jwk_bytes(jwk, "y", &y_length);
+    for (size_t i = 0; x_bytes && y_bytes && !key && i < sizeof(curves) / sizeof(curves[0]); i++)
         if (member_is(jwk, "crv", curves[i].name) && x_length == curves[i].bytes &&
             y_length == curves[i].bytes)
-            key = point_key(&curves[i], x, y);
-    free(x);
-    free(y);
+            key = point_key(&curves[i], x_bytes, y_bytes);
+    free(x_bytes);
+    free(y_bytes);
     return key;
 }
 

@@ -26,7 +26,7 @@ struct machine_keys *machine_keys_parse(struct text lines, char ret_problem[stat
 void machine_keys_destroy(struct machine_keys *keys);
 
 /* Borrowed grant of that key, or NULL. */
-struct grant *machine_keys_find(const struct machine_keys *keys, struct text key);
+struct grant *machine_keys_find(const struct machine_keys *keys, struct text text);
 
 /* Borrowed grant by grant_credential(), the first 8 bytes of the hash; NULL: the key is gone. */
 struct grant *machine_keys_by_credential(const struct machine_keys *keys, uint64_t credential);

@@ -18,7 +18,9 @@ char plain_json_peek(struct plain_json *json)
     while (json->at < json->end &&
            (*json->at == ' ' || *json->at == '\n' || *json->at == '\t' || *json->at == '\r'))
         json->at++;
-    return json->at < json->end && !json->is_broken ? *json->at : '\0';
+    if (json->at == json->end || json->is_broken)
+        return '\0';
+    return *json->at;
 }
 
 /* A NUL in the text is nothing that could be asked for. */

@@ -171,11 +171,11 @@ static bool ecdsa_to_der(enum signature_algorithm algorithm, struct text signatu
     if (signature.length != 2 * number)
         return false;
     ECDSA_SIG *pair = ECDSA_SIG_new();
-    BIGNUM *r = BN_bin2bn(octets(signature), (int)number, NULL);
-    BIGNUM *s = BN_bin2bn(octets(signature) + number, (int)number, NULL);
-    if (!pair || !r || !s || ECDSA_SIG_set0(pair, r, s) != 1) {
-        BN_free(r);
-        BN_free(s);
+    BIGNUM *first = BN_bin2bn(octets(signature), (int)number, NULL);
+    BIGNUM *second = BN_bin2bn(octets(signature) + number, (int)number, NULL);
+    if (!pair || !first || !second || ECDSA_SIG_set0(pair, first, second) != 1) {
+        BN_free(first);
+        BN_free(second);
         ECDSA_SIG_free(pair);
         return false;
     }
