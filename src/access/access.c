@@ -126,6 +126,8 @@ bool access_set_options(struct access *access, const struct access_options *opti
     if (!make_config(access, options, &fresh, ret_problem))
         return false;
     struct access_config old = access->config;
+    if (fresh.jwks && old.jwks)
+        jwks_inherit(fresh.jwks, old.jwks);
     access->config = fresh; /* before the old is gone: those who waited for its JWKS look at the new one */
     clear_config(&old);
     return true;

@@ -140,6 +140,15 @@ void jwks_destroy(struct jwks *jwks)
     free(jwks);
 }
 
+void jwks_inherit(struct jwks *jwks, struct jwks *from)
+{
+    if (strcmp(jwks->url, from->url) != 0)
+        return;
+    struct key_ring *keys = jwks->keys;
+    jwks->keys = from->keys;
+    from->keys = keys;
+}
+
 const struct key_ring *jwks_keys(const struct jwks *jwks)
 {
     return jwks->keys;

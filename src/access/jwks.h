@@ -38,6 +38,9 @@ struct jwks *jwks_create(const struct jwks_options *options);
 /* Those who wait are told first, and find no key. */
 void jwks_destroy(struct jwks *jwks);
 
+/* On reload: what another had of the same address serves until the fetch has brought the keys anew. */
+void jwks_inherit(struct jwks *jwks, struct jwks *from);
+
 /* The keys as they are now; empty before the first came. Borrowed, until the loop goes on. */
 const struct key_ring *jwks_keys(const struct jwks *jwks);
 

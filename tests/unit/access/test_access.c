@@ -334,6 +334,26 @@ Test(access, an_answer_after_the_end_or_a_reload_is_nobodys)
 
 /* --- reload --- */
 
+Test(access, known_keys_stay_while_they_are_fetched_anew)
+{
+    char *problem;
+    struct access_decision decision;
+    struct access_options chosen = options();
+    chosen.jwt_jwks_url = "https://id.example/jwks";
+    make(chosen, false);
+    event_base_loop(base, EVLOOP_ONCE);
+    fetched(fetched_context, TEXT(JWKS), clock_now_ms());
+    cr_assert(access_set_options(access_, &chosen, &problem));
+    event_base_loop(base, EVLOOP_ONCE);
+    cr_expect_eq(fetches, 2);
+    fetched(fetched_context, (struct text){ 0 }, clock_now_ms());
+    /* By keys that are there it is a stranger's; without any nobody could tell. */
+    const struct access_credentials credentials = { .authorization = TEXT(BY_UNKNOWN_KEY) };
+    cr_assert_null(ask(credentials, ACCESS_SUBSCRIBE, &decision));
+    cr_expect_eq(decision.verdict, ACCESS_UNKNOWN);
+    unmake();
+}
+
 Test(access, what_cannot_be_read_changes_nothing)
 {
     char path[] = "/tmp/sluice-keys-XXXXXX", *problem;
