@@ -43,12 +43,32 @@ static bool is_right(const char *name)
 }
 
 /* Sorts the members of an answer: rights into `rights`, the others into draft and answer. */
+static bool read_right(const char *name, json_t *value, enum access_action action, json_t *rights,
+                       char *ret_problem)
+{
+    const char *right = strcmp(name, "topics") == 0 ? access_action_name(action) : name;
+    if (json_object_get(rights, right))
+        return fail(ret_problem, "\"%s\" is said twice.", right);
+    if (json_object_set(rights, right, value) != 0)
+        return fail(ret_problem, "Memory is short for \"%s\".", name);
+    return true;
+}
+
+static bool read_expiry(const json_t *value, struct grant_draft *draft, char *ret_problem)
+{
+    uint64_t ms;
+    if (!read_seconds(value, &ms) || ms == 0)
+        return fail(ret_problem, "\"exp\" is not a Unix time.");
+    if (draft->expires_wall_ms == 0 || ms < draft->expires_wall_ms)
+        draft->expires_wall_ms = ms;
+    return true;
+}
+
 static bool read_members(json_t *all, enum access_action action, json_t *rights, struct grant_draft *draft,
                          struct authorizer_answer *answer, char *ret_problem)
 {
     const char *name;
     json_t *value;
-    uint64_t ms;
     json_object_foreach(all, name, value)
     {
         if (strcmp(name, "subject") == 0) {
@@ -56,21 +76,17 @@ static bool read_members(json_t *all, enum access_action action, json_t *rights,
                 return fail(ret_problem, "\"%s\" is not a text.", name);
             draft->subject = text_of(json_string_value(value), json_string_length(value));
         } else if (strcmp(name, "ttl") == 0) {
+            uint64_t ms;
             if (!read_seconds(value, &ms))
                 return fail(ret_problem, "\"%s\" is not a number of seconds.", name);
             answer->has_ttl = true;
             answer->ttl_ms = ms < AUTHORIZER_TTL_MS_MAX ? ms : AUTHORIZER_TTL_MS_MAX;
         } else if (strcmp(name, "exp") == 0) {
-            if (!read_seconds(value, &ms) || ms == 0)
-                return fail(ret_problem, "\"%s\" is not a Unix time.", name);
-            if (draft->expires_wall_ms == 0 || ms < draft->expires_wall_ms)
-                draft->expires_wall_ms = ms;
+            if (!read_expiry(value, draft, ret_problem))
+                return false;
         } else if (strcmp(name, "topics") == 0 || is_right(name)) {
-            const char *right = strcmp(name, "topics") == 0 ? access_action_name(action) : name;
-            if (json_object_get(rights, right))
-                return fail(ret_problem, "\"%s\" is said twice.", right);
-            if (json_object_set(rights, right, value) != 0)
-                return fail(ret_problem, "Memory is short for \"%s\".", name);
+            if (!read_right(name, value, action, rights, ret_problem))
+                return false;
         } else {
             return fail(ret_problem, "The member \"%.40s\" is unknown.", name);
         }

@@ -87,8 +87,8 @@ struct hub *hub_create(struct event_base *base, const struct hub_options *option
     hub->delivery.gzip = gzip_create(options->deflate_bytes_min, metrics);
     hub_set_options(hub, options);
     if (!hub->delivery.gzip || !hub->topics[TOPIC_CHANNEL] || !hub->topics[TOPIC_PATTERN] ||
-        !hub->topics[TOPIC_STREAM] || !hub->history || !hub->poller || !hub->gone || !hub_start_replays(hub) ||
-        !hub_start_hold(hub) || !hub_start_timers(hub)) {
+        !hub->topics[TOPIC_STREAM] || !hub->history || !hub->poller || !hub->gone ||
+        !hub_start_replays(hub) || !hub_start_hold(hub) || !hub_start_timers(hub)) {
         hub_destroy(hub);
         return NULL;
     }
