@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { sluice, startGateway } from '../support/gateway.mjs';
@@ -30,6 +30,7 @@ after(async () => {
 
 function file(name, text, mode = 0o600) {
   const path = join(folder, name);
+  rmSync(path, { force: true }); // who is not root cannot write to one that is only to be read
   writeFileSync(path, text);
   chmodSync(path, mode);
   return path;
