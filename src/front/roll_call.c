@@ -1,12 +1,14 @@
 #include "front/roll_call.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/parse.h"
 #include "base/random.h"
 
 #define POLL_MS 20
@@ -79,13 +81,14 @@ struct tally {
 
 static bool read_name(const struct reply *name, uint64_t *ret_gateway, unsigned *ret_workers)
 {
-    char text[64];
-    unsigned worker;
-    if (name->kind != REPLY_TEXT || name->text_length >= sizeof text)
+    struct text rest = text_of(name->text, name->text_length), gateway, worker;
+    uint64_t workers;
+    if (name->kind != REPLY_TEXT || !text_split(&rest, '.', &gateway) || !text_split(&rest, '.', &worker) ||
+        !parse_unsigned(gateway.bytes, gateway.length, ret_gateway) ||
+        !parse_unsigned(rest.bytes, rest.length, &workers) || workers > UINT_MAX)
         return false;
-    memcpy(text, name->text, name->text_length);
-    text[name->text_length] = '\0';
-    return sscanf(text, "%" SCNx64 ".%u.%u", ret_gateway, &worker, ret_workers) == 3 && *ret_workers > 0;
+    *ret_workers = (unsigned)workers;
+    return workers > 0;
 }
 
 static size_t count_answers(struct tally *tallies, const struct reply *answers)

@@ -63,7 +63,7 @@ static void report(struct worker *worker, const char *token, const struct buffer
     char key[sizeof(ROLL_CALL_KEY_PREFIX) + CONTROL_TOKEN_LENGTH], field[64];
     const struct gateway *gateway = worker->gateway;
     snprintf(key, sizeof key, "%s%s", ROLL_CALL_KEY_PREFIX, token);
-    snprintf(field, sizeof field, "%016" PRIx64 ".%u.%u", gateway->hub_shared.epoch, worker->number,
+    snprintf(field, sizeof field, "%" PRIu64 ".%u.%u", gateway->hub_shared.epoch, worker->number,
              gateway->worker_count);
     const char *set[] = { "HSET", key, field, value->data };
     const size_t set_lengths[] = { 4, strlen(key), strlen(field), value->size };

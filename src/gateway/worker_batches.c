@@ -23,7 +23,8 @@ struct batch_request {
     const char *value; /* behind the id */
     size_t id_length, value_length;
     enum snapshot_status status;
-    struct snapshot snapshot; /* its bytes are a copy */
+    struct snapshot snapshot; /* of `bytes` */
+    char *bytes;
     char id[];
 };
 
@@ -36,7 +37,7 @@ static struct worker *owner_of(struct worker *worker, const char *id, size_t len
 static void drop_request(struct mail *mail)
 {
     struct batch_request *request = LIST_OWNER(mail, struct batch_request, mail);
-    free((void *)(uintptr_t)request->snapshot.bytes);
+    free(request->bytes);
     free(request);
 }
 
@@ -62,12 +63,12 @@ static void on_ready(void *context, enum snapshot_status status, const struct sn
     struct batch_request *request = context;
     if (snapshot) {
         request->snapshot = *snapshot;
-        char *bytes = malloc(snapshot->length + 1);
-        if (bytes)
-            memcpy(bytes, snapshot->bytes, snapshot->length);
+        request->bytes = malloc(snapshot->length + 1);
+        if (request->bytes)
+            memcpy(request->bytes, snapshot->bytes, snapshot->length);
         else
             status = SNAPSHOT_UNAVAILABLE;
-        request->snapshot.bytes = bytes;
+        request->snapshot.bytes = request->bytes;
     }
     post_answer(request, status);
 }

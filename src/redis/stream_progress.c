@@ -15,10 +15,10 @@ void stream_progress_start(struct stream_progress *progress, const struct stream
 }
 
 /* All entries up to here have been taken, and Redis has counted `added`. True: some never came. Fewer than
- * ours is a stream that was deleted and began again; what it has is read. */
+ * ours is a stream that was deleted and began again: nobody knows what it had that was not read yet. */
 static bool compare_counts(struct stream_progress *progress, uint64_t added)
 {
-    bool is_lossy = progress->is_counted && added > progress->counted;
+    bool is_lossy = progress->is_counted && added != progress->counted;
     progress->is_counted = true;
     progress->counted = added;
     progress->has_mark = false;
@@ -40,13 +40,10 @@ bool stream_progress_take(struct stream_progress *progress, struct entry_id id, 
     return true;
 }
 
-static enum stream_verdict check_missing(struct stream_progress *progress, const struct stream_info *info,
-                                         bool was_away)
+/* Deleted: what it had that was not read yet, if anything, nobody knows. New entries may have any ids. */
+static enum stream_verdict check_missing(struct stream_progress *progress, const struct stream_info *info)
 {
-    /* While we were reading, nothing can have been added that we were not given; new entries will have
-     * greater ids. */
-    bool had_entries = entry_id_compare(progress->position, info->last) > 0;
-    bool is_reset = was_away && had_entries;
+    bool is_reset = entry_id_compare(progress->position, info->last) > 0;
     if (is_reset)
         progress->position = info->last;
     count_from(progress, info);
@@ -70,7 +67,7 @@ enum stream_verdict stream_progress_check(struct stream_progress *progress, cons
                                           bool was_away)
 {
     if (!info->exists)
-        return check_missing(progress, info, was_away);
+        return check_missing(progress, info);
     int ahead = entry_id_compare(info->last, progress->position);
     if (ahead < 0) {
         stream_progress_start(progress, info);

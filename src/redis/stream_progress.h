@@ -3,7 +3,8 @@
  * and what Redis says of the stream.
  *
  * Redis counts the entries ever added. We count those we were given; when we stand at an id of which Redis
- * has told the count, a difference is what was trimmed or deleted before we could read it:
+ * has told the count, a difference is what was trimmed or deleted before we could read it, or a stream that
+ * began again, of which nobody knows what else it had:
  *
  *      position, counted          mark (XINFO STREAM: last-generated-id, entries-added)
  *   ───────┼────── entries read ──────┼──▶   stream_progress_take() compares here

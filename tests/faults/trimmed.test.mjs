@@ -87,3 +87,25 @@ fault('FLUSHALL under readers that are there', { row: 13, expected: 'what comes 
   report.saw('each entry once');
   await stream.close();
 });
+
+fault('a stream is deleted before it is read to its end, and begins again', { row: 13, expected: '`gap`', isExtra: true }, async (t, report) => {
+  const { redis, gateway } = await startPair(t);
+  await report.watch({ gateway, publish: (...message) => redis.publish(...message) });
+  await addEntries(redis, 'cut', 5);
+  const stream = await gateway.stream('/events/stream?stream=cut&since=0');
+  await stream.take(5);
+  // In one step, so that nobody can read what was added.
+  await redis.command('MULTI');
+  await addEntries(redis, 'cut', 3, 5);
+  await redis.command('DEL', 'cut');
+  await redis.command('EXEC');
+  await addEntries(redis, 'cut', 1, 8);
+  const begun = Date.now();
+  const gap = await stream.nextWhere(({ event }) => event === 'gap', 15000);
+  report.recovered(Date.now() - begun);
+  report.saw(`\`gap\` ${gap.data}`);
+  await addEntries(redis, 'cut', 1, 9);
+  await until('what comes is told', () => stream.events.at(-1).data === '{"n":"9"}');
+  assert.deepEqual(numbersOf(stream.events), [0, 1, 2, 3, 4, 8, 9]);
+  await stream.close();
+});
