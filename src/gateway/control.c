@@ -14,13 +14,16 @@
 
 #define SUBJECTS_PER_WORKER_MAX 1000
 #define MISSED_MAX "1000" /* as many as are kept */
+#define READ_AGAIN_S 1
 
 struct control {
     struct gateway *gateway;
-    bool is_behind;  /* may have missed revocations */
-    bool is_reading; /* what it has missed */
-    bool has_last;   /* … behind this one: */
+    bool is_behind;   /* may have missed revocations */
+    bool is_reading;  /* what it has missed */
+    bool is_outdated; /* … before it lost the feed once more: read again */
+    bool has_last;    /* … behind this one: */
     struct entry_id last;
+    struct event *again; /* reads what could not be read */
     struct log_limiter limiter;
 };
 
@@ -31,16 +34,33 @@ struct order {
     char subject[];
 };
 
+static void read_missed(struct control *control);
+
+static void on_again(evutil_socket_t descriptor, short events, void *context)
+{
+    (void)descriptor;
+    (void)events;
+    read_missed(context);
+}
+
 struct control *control_create(struct gateway *gateway)
 {
     struct control *control = calloc(1, sizeof *control);
-    if (control)
-        control->gateway = gateway;
-    return control;
+    if (!control)
+        return NULL;
+    control->gateway = gateway;
+    control->again = evtimer_new(gateway->base, on_again, control);
+    if (control->again)
+        return control;
+    free(control);
+    return NULL;
 }
 
 void control_destroy(struct control *control)
 {
+    if (!control)
+        return;
+    event_free(control->again);
     free(control);
 }
 
@@ -173,18 +193,29 @@ static void take_missed(struct control *control, const struct reply *entries, bo
         control->has_last = true; /* there is none: all that come are new */
 }
 
+/* More waits for Redis than may, or memory is short. */
+static void read_again(struct control *control)
+{
+    const struct timeval wait = { .tv_sec = READ_AGAIN_S };
+    (void)evtimer_add(control->again, &wait);
+}
+
 static void on_missed(void *context, enum commands_status status, const struct reply *reply)
 {
     struct control *control = context;
-    control->is_reading = false;
+    bool is_outdated = control->is_outdated;
+    control->is_reading = control->is_outdated = false;
     if (status == COMMANDS_OK) {
-        control->is_behind = false;
+        control->is_behind = is_outdated;
         take_missed(control, reply, !control->has_last);
+        read_missed(control);
     } else if (status == COMMANDS_ERROR) {
         log_event_limited(control->gateway->log, &control->limiter, LOG_LEVEL_WARN,
                           "redis refused to say who was revoked; it needs XRANGE on sluice:*",
                           (const struct log_field[]){ LOG_BYTES("problem", reply->text, reply->text_length) },
                           1);
+    } else if (status == COMMANDS_UNSENT) {
+        read_again(control);
     }
     /* Else the connection was lost, and is asked when it is back. */
 }
@@ -203,11 +234,14 @@ static void read_missed(struct control *control)
     const struct command command = control->has_last ? (struct command){ 6, range, range_lengths }
                                                      : (struct command){ 6, newest, newest_lengths };
     control->is_reading = commands_send(commands, &command, 1, on_missed, control);
+    if (!control->is_reading)
+        read_again(control);
 }
 
 void control_feed_up(struct control *control)
 {
     control->is_behind = true;
+    control->is_outdated = control->is_reading;
     (void)feed_subscribe(control->gateway->feed, FEED_CHANNEL, CONTROL_CHANNEL, strlen(CONTROL_CHANNEL));
 }
 

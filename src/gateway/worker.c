@@ -263,6 +263,9 @@ void worker_close(struct worker *worker)
     struct commands *commands = worker->commands;
     worker->commands = NULL;
     commands_destroy(commands);
+    /* Other workers ask the cache, too: those who wait for a fence are answered while mailboxes are there. */
+    if (worker->cache)
+        snapshot_cache_feed_down(worker->cache, clock_now_ms());
     stream_watch_destroy(worker->watch);
     worker->watch = NULL;
 }

@@ -277,8 +277,10 @@ static void on_commands_up(void *context)
     struct worker *worker = context;
     worker->metrics->commands_up = true;
     update_redis_up(worker);
-    if (worker->feed_up)
-        snapshot_cache_feed_up(worker->cache);
+    if (!worker->feed_up)
+        return;
+    snapshot_cache_feed_up(worker->cache);
+    hub_refresh_all_joined(worker->hub);
 }
 
 static void on_commands_down(void *context, const char *reason)

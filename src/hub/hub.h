@@ -192,6 +192,9 @@ void hub_end_private(struct hub *hub, struct subscriber *subscriber, const char 
 
 /* What the dispatcher told (hub/dispatcher.h), one after the other; hub_turn_end() follows. */
 void hub_apply(struct hub *hub, const struct hub_event *event);
+/* Redis may have changed keys without telling, for what it tracks was lost: viewers who have nothing but the
+ * snapshot they joined with are told what it says now. Behind snapshot_cache_feed_up(). */
+void hub_refresh_all_joined(struct hub *hub);
 /* For the answers to read_history. */
 struct history *hub_history(struct hub *hub);
 void hub_turn_end(struct hub *hub);

@@ -13,6 +13,7 @@ static void invalidated(struct hub *hub, const struct hub_event *event)
 static void lost(struct hub *hub, bool feed_up)
 {
     hub->catching_up = false;
+    hub_leave_lingering(hub);
     hub_feed_down(hub);
     hub_streams_lost(hub);
     if (feed_up)
@@ -53,6 +54,8 @@ void hub_apply(struct hub *hub, const struct hub_event *event)
     case HUB_MESSAGE:
         if (is_wanted)
             hub_message(hub, topic, event->message);
+        else if (event->message)
+            hub_refresh_snapshot(hub, event->message); /* others who listen may ask this cache */
         break;
     case HUB_LIVE:
         hub_refresh_snapshot(hub, event->message);

@@ -9,7 +9,7 @@
 
 #define JOIN_AGAIN_MS 1000
 
-static const char *batch_id(const struct topic *topic, size_t *ret_length)
+const char *hub_batch_id(const struct topic *topic, size_t *ret_length)
 {
     *ret_length = topic->name_length - strlen(BATCH_CHANNEL_PREFIX);
     return topic->name + strlen(BATCH_CHANNEL_PREFIX);
@@ -139,7 +139,7 @@ void hub_cancel_snapshot(struct hub *hub, struct subscriber *subscriber)
         return;
     subscriber->awaits_snapshot = false;
     size_t length;
-    const char *id = batch_id(subscriber->first.topic, &length);
+    const char *id = hub_batch_id(subscriber->first.topic, &length);
     snapshot_cache_cancel(hub->cache, id, length, subscriber);
 }
 
@@ -169,7 +169,7 @@ void hub_join_batch(struct hub *hub, struct subscriber *subscriber)
     if (!hub_send_built(hub, subscriber, &out))
         return;
     size_t length;
-    const char *id = batch_id(topic, &length);
+    const char *id = hub_batch_id(topic, &length);
     subscriber->awaits_snapshot = true;
     if (!snapshot_cache_read(hub->cache, id, length, topic->confirmed_sequence, true, clock_now_ms(),
                              on_snapshot, subscriber)) {

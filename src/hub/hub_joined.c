@@ -7,11 +7,15 @@
  *   SET, read, PUBLISH ... the message repeats the snapshot: it is not sent again (hub_admit_joined)
  *   PUBLISH, read, SET ... the message was missed, and no other may follow: Redis tells of the SET, and the
  * snapshot is read again (hub_refresh_joined)
+ *
+ * Where Redis cannot be asked at that moment, or what it tracks for us was lost, all of them are read again.
  */
 #include <string.h>
 
 #include "base/clock.h"
 #include "hub/hub_state.h"
+
+#define REFRESH_AGAIN_MS 1000
 
 static bool is_newest_message(const struct topic *topic, const struct snapshot *snapshot)
 {
@@ -55,8 +59,12 @@ static void on_read_again(void *context, enum snapshot_status status, const stru
     struct hub *hub = topic->hub;
     subscriber->awaits_snapshot = false;
     bool still_joined = subscriber->state == SUBSCRIBER_LIVE && subscriber->first.list == MEMBERS_JOINED;
-    if (!still_joined || hub->syncing || status != SNAPSHOT_FOUND ||
-        snapshot->etag == subscriber->snapshot_etag || is_newest_message(topic, snapshot))
+    if (!still_joined || hub->syncing)
+        return;
+    if (status == SNAPSHOT_UNAVAILABLE)
+        hub_refresh_again(hub); /* Redis will not tell of this change a second time */
+    if (status != SNAPSHOT_FOUND || snapshot->etag == subscriber->snapshot_etag ||
+        is_newest_message(topic, snapshot))
         return;
     subscriber->snapshot_etag = snapshot->etag;
     struct buffer out = { 0 };
@@ -67,16 +75,12 @@ static void on_read_again(void *context, enum snapshot_status status, const stru
         hub_finish(hub, subscriber);
 }
 
-void hub_refresh_joined(struct hub *hub, const char *batch_id, size_t length)
+static void refresh_topic(struct hub *hub, struct topic *topic)
 {
-    struct buffer channel = { 0 };
-    buffer_append_text(&channel, BATCH_CHANNEL_PREFIX);
-    buffer_append(&channel, batch_id, length);
-    struct topic *topic =
-        channel.failed ? NULL : hub_find_topic(hub, TOPIC_CHANNEL, channel.data, channel.size);
-    buffer_free(&channel);
-    if (!topic || topic->state != TOPIC_CONFIRMED || hub->syncing)
+    if (topic->state != TOPIC_CONFIRMED || hub->syncing)
         return;
+    size_t length;
+    const char *id = hub_batch_id(topic, &length);
     struct members *joined = &topic->members[MEMBERS_JOINED];
     for (uint32_t i = joined->count; i-- > 0;) {
         if (i >= joined->count)
@@ -85,10 +89,40 @@ void hub_refresh_joined(struct hub *hub, const char *batch_id, size_t length)
         if (subscriber->awaits_snapshot)
             continue; /* what it is about to be told is read behind this change, or read again */
         subscriber->awaits_snapshot = true;
-        if (!snapshot_cache_read(hub->cache, batch_id, length, hub->sequence, false, clock_now_ms(),
-                                 on_read_again, subscriber)) {
+        if (!snapshot_cache_read(hub->cache, id, length, hub->sequence, false, clock_now_ms(), on_read_again,
+                                 subscriber)) {
             subscriber->awaits_snapshot = false;
             hub_let_go(hub, subscriber); /* it comes back and is told then */
         }
     }
+}
+
+void hub_refresh_joined(struct hub *hub, const char *batch_id, size_t length)
+{
+    struct buffer channel = { 0 };
+    buffer_append_text(&channel, BATCH_CHANNEL_PREFIX);
+    buffer_append(&channel, batch_id, length);
+    struct topic *topic =
+        channel.failed ? NULL : hub_find_topic(hub, TOPIC_CHANNEL, channel.data, channel.size);
+    buffer_free(&channel);
+    if (channel.failed)
+        hub_refresh_again(hub);
+    else if (topic)
+        refresh_topic(hub, topic);
+}
+
+void hub_refresh_all_joined(struct hub *hub)
+{
+    size_t cursor = 0;
+    struct topic *topic;
+    hub->refresh_again_ms = 0;
+    while ((topic = map_next(hub->topics[TOPIC_CHANNEL], &cursor)) != NULL)
+        if (topic->members[MEMBERS_JOINED].count > 0)
+            refresh_topic(hub, topic);
+}
+
+void hub_refresh_again(struct hub *hub)
+{
+    if (hub->refresh_again_ms == 0)
+        hub->refresh_again_ms = clock_now_ms() + REFRESH_AGAIN_MS;
 }

@@ -90,6 +90,7 @@ struct hub {
     struct event *housekeeping_timer;
     uint64_t
         join_again_ms; /* when to try those again who could not be given a snapshot or a page; 0: nobody */
+    uint64_t refresh_again_ms; /* when to read again what viewers joined with; 0: never */
     bool draining;
     size_t drain_clients; /* when draining began */
     uint64_t drain_spread_ms;
@@ -114,6 +115,7 @@ struct topic *hub_find_topic(struct hub *hub, enum topic_kind kind, const char *
 struct topic *hub_want_topic(struct hub *hub, enum topic_kind kind, const char *name, size_t length);
 void hub_topic_left(struct hub *hub, struct topic *topic);
 void hub_sweep_topics(struct hub *hub);
+void hub_leave_lingering(struct hub *hub); /* before all are asked for again, with the feed still there */
 void hub_subscribe_again(struct hub *hub); /* to what could not be asked for, for want of memory */
 
 /* hub_join.c */
@@ -130,6 +132,7 @@ void hub_append_greeting(struct hub *hub, struct subscriber *subscriber, struct 
 bool hub_send_built(struct hub *hub, struct subscriber *subscriber, struct buffer *out);
 
 /* hub_join_batch.c */
+const char *hub_batch_id(const struct topic *topic, size_t *ret_length);
 void hub_join_batch(struct hub *hub, struct subscriber *subscriber);
 
 /* hub_rings.c */
@@ -155,6 +158,8 @@ void hub_watch_joined(struct hub *hub, struct subscriber *subscriber, const stru
 void hub_admit_joined(struct hub *hub, struct topic *topic, const struct message *message);
 /* The batch's key has changed: those who have had no message yet are told what it says. */
 void hub_refresh_joined(struct hub *hub, const char *batch_id, size_t length);
+/* The same for all batches, in a while: what one of them says could not be read. */
+void hub_refresh_again(struct hub *hub);
 
 /* hub_replay.c */
 bool hub_streams_ready(struct hub *hub, struct subscriber *subscriber);

@@ -82,6 +82,8 @@ static void on_housekeeping(evutil_socket_t descriptor, short events, void *cont
         hub->join_again_ms = 0;
         hub_join_waiting(hub);
     }
+    if (hub->refresh_again_ms && hub->delivery.now_ms >= hub->refresh_again_ms)
+        hub_refresh_all_joined(hub);
     hub_end_leases(hub);
     if (hub->draining)
         drain_some(hub);

@@ -24,6 +24,13 @@ static void forget_topic(struct hub *hub, struct topic *topic)
     topic_destroy(topic);
 }
 
+static void leave_topic(struct hub *hub, struct topic *topic)
+{
+    if (topic->state == TOPIC_CONFIRMED)
+        hub->source.unsubscribe(hub->source.context, topic->kind, topic->name, topic->name_length);
+    forget_topic(hub, topic);
+}
+
 /* The feed takes up again what it could not; whoever reads streams has to be asked. */
 static bool is_asked_for(struct hub *hub, struct topic *topic)
 {
@@ -72,9 +79,19 @@ void hub_sweep_topics(struct hub *hub)
             return; /* the rest has been idle for less */
         if (topic->state == TOPIC_SUBSCRIBING || topic->is_awaited)
             continue; /* unsubscribed when it is confirmed: see topic.h */
+        leave_topic(hub, topic);
+    }
+}
+
+/* What lingers is not asked for again: the dispatcher would tell of it for ever. */
+void hub_leave_lingering(struct hub *hub)
+{
+    struct list *node = hub->lingering_topics.next;
+    while (node != &hub->lingering_topics) {
+        struct topic *topic = LIST_OWNER(node, struct topic, lingering);
+        node = node->next;
         if (topic->state == TOPIC_CONFIRMED)
-            hub->source.unsubscribe(hub->source.context, topic->kind, topic->name, topic->name_length);
-        forget_topic(hub, topic);
+            leave_topic(hub, topic);
     }
 }
 
@@ -307,7 +324,6 @@ void hub_streams_lost(struct hub *hub)
         }
         topic_discard_turn(topic);
         topic->state = TOPIC_UNSUBSCRIBED;
-        if (topic->member_count > 0)
-            subscribe(hub, topic);
+        subscribe(hub, topic); /* who has left in this moment, too: only what is confirmed can be left */
     }
 }

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { startFaultProxy } from '../support/fault_proxy.mjs';
 import { startGateway } from '../support/gateway.mjs';
 import { startReceiver } from '../support/receiver.mjs';
 import { startRedis } from '../support/redis.mjs';
@@ -162,6 +163,41 @@ test('a gateway that was cut off from Redis cuts the streams when it is back', a
   await stream.end();
   assert.ok(stays.isOpen);
   await stays.close();
+});
+
+test('what is revoked while a gateway loses Redis twice in a row is not overlooked', async (t) => {
+  const redis = await startRedis();
+  const proxy = await startFaultProxy(t, redis.socket);
+  const environment = { SLUICE_JWT_SECRET: SECRET };
+  let near, far;
+  t.after(async () => {
+    await near?.stop();
+    await far?.stop();
+    await redis.stop();
+  });
+  near = await startGateway({ redis, environment });
+  far = await startGateway({ redis: proxy.url, environment, flags: ['--redis-timeout', '60s'] });
+  const listening = (count) => until(`${count} to listen`, async () => (await redis.subscriptions('sluice:control')) === count);
+  await listening(2);
+  const stream = await far.stream('/events/stream?channel=a', as('ann'));
+  await stream.seesRetry();
+  const feed = proxy.connectionsOf('feed')[0];
+  proxy.stall({ link: 'commands', to: 'gateway' });
+  let asked = false;
+  proxy.intercept('XREVRANGE', () => void (asked = true));
+  proxy.intercept('XRANGE', () => void (asked = true));
+  proxy.cut({ link: 'feed' });
+  await until('it asks what it missed', () => asked);
+  assert.notEqual(proxy.connectionsOf('feed')[0], feed);
+  proxy.refuse(); // the answer is on its way, and Redis is lost again
+  proxy.cut({ link: 'feed' });
+  await listening(1);
+  assert.equal((await revoke(near, 'ann')).status, 200);
+  proxy.isRefusing = false;
+  await listening(2);
+  proxy.heal();
+  assert.equal((await stream.nextWhere(isExpired, 20000)).data, REVOKED);
+  await stream.end();
 });
 
 test('a session that the application knows no more does not come back', async (t) => {

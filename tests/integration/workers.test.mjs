@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { startFaultProxy } from '../support/fault_proxy.mjs';
 import { sluice, startGateway, startPair } from '../support/gateway.mjs';
 import { makeFolder, removeFolder } from '../support/processes.mjs';
 import { startRedis } from '../support/redis.mjs';
@@ -146,4 +147,39 @@ test('with one there is no thread but the main one', async (t) => {
   const threads = readdirSync(`/proc/${gateway.pid}/task`).map((id) => readFileSync(`/proc/${gateway.pid}/task/${id}/comm`, 'utf8').trim());
   assert.deepEqual(threads.filter((name) => /^worker/.test(name)), []);
   assert.deepEqual(await clientsByWorker(gateway), [0]);
+});
+
+test('who waits for the thread whose batch it is, is answered when all end', async (t) => {
+  const redis = await startRedis();
+  t.after(() => redis.stop());
+  const proxy = await startFaultProxy(t, redis.socket);
+  const gateway = await startGateway({ redis: proxy.url, flags: ['--workers', String(WORKERS)] });
+  proxy.stall({ link: 'feed', to: 'gateway' }); // the fence that says when a snapshot was read does not come
+  const asked = Array.from({ length: 32 }, (_, n) => [
+    gateway.get(`/batches/ending-${n}`),
+    gateway.request('PUT', `/batches/ending-${n}`, { body: { n } }),
+  ]).flat();
+  await until('all are with Redis', async () => Number(/^db0:keys=(\d+)/m.exec(await redis.command('INFO', 'keyspace'))?.[1]) >= 32);
+  await gateway.stop(); // a sanitizer looks at what is touched behind its end
+  for (const { status } of await Promise.all(asked)) assert.equal(status, 503);
+});
+
+test('a viewer is told of what changed while Redis could not say so', async (t) => {
+  const redis = await startRedis();
+  t.after(() => redis.stop());
+  const proxy = await startFaultProxy(t, redis.socket);
+  const gateway = await startGateway({ redis: proxy.url, flags: ['--workers', '2'] });
+  t.after(() => gateway.stop());
+  const state = (status) => JSON.stringify({ status });
+  await redis.command('SET', 'batch:progress:unseen', state('PROCESSING'));
+  const streams = await Promise.all(Array.from({ length: 8 }, () => gateway.stream('/batches/unseen/stream')));
+  for (const stream of streams) assert.equal((await stream.next()).data, state('PROCESSING'));
+  proxy.refuse();
+  proxy.cut({ link: 'commands' });
+  const links = async () => (await redis.command('CLIENT', 'LIST')).match(/name=sluice-(commands|worker-\d)/g);
+  await until('nothing is tracked any more', async () => (await links()) === null);
+  await redis.command('SET', 'batch:progress:unseen', state('COMPLETED')); // of a worker that published before they came
+  proxy.heal();
+  for (const stream of streams) assert.equal((await stream.nextWhere(({ event }) => event === 'complete', 15000)).data, state('COMPLETED'));
+  for (const stream of streams) assert.equal(stream.events.some(({ event }) => event === 'gap'), false, 'the feed was never lost');
 });

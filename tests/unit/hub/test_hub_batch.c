@@ -132,6 +132,44 @@ Test(hub_batch, read_between_publish_and_set_is_told_of_the_set)
     client_close(client);
 }
 
+/* A viewer that has nothing but its snapshot; the state changes behind it. */
+static struct client *open_joined(void)
+{
+    fixture.stored = RUNNING(30);
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42"); /* COMPLETED was published right before */
+    fixture_answer(&fixture);
+    cr_expect_eq(client_count(client, RUNNING(30)), 1u);
+    fixture.stored = COMPLETED;
+    return client;
+}
+
+Test(hub_batch, change_that_could_not_be_read_is_read_later)
+{
+    const struct timeval wait = { .tv_sec = 1, .tv_usec = 200000 };
+    struct client *client = open_joined();
+    dispatcher_invalidated(fixture.dispatcher, "42", 2);
+    dispatcher_turn_end(fixture.dispatcher);
+    snapshot_cache_loaded(fixture.cache, fixture.load_tokens[--fixture.loads], SNAPSHOT_UNAVAILABLE, NULL, 0,
+                          false, false, clock_now_ms());
+    event_base_loopexit(fixture.base, &wait);
+    event_base_dispatch(fixture.base);
+    fixture_answer(&fixture);
+    cr_expect_eq(client_count(client, "event: complete\ndata: " COMPLETED), 1u);
+    client_close(client);
+}
+
+Test(hub_batch, change_that_redis_did_not_tell_of_is_told_when_it_can_be_asked_again)
+{
+    struct client *client = open_joined();
+    snapshot_cache_feed_down(fixture.cache, clock_now_ms()); /* the commands' connection, not the feed's */
+    snapshot_cache_feed_up(fixture.cache);
+    hub_refresh_all_joined(fixture.hub);
+    fixture_answer(&fixture);
+    cr_expect_eq(client_count(client, "event: complete\ndata: " COMPLETED), 1u);
+    client_close(client);
+}
+
 Test(hub_batch, set_that_follows_no_message_is_told_once)
 {
     struct client *client = open_batch();

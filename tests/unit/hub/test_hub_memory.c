@@ -76,6 +76,57 @@ Test(hub_memory, the_gap_waits_for_what_could_not_be_asked_for)
     client_close(client);
 }
 
+static void watched(const char *stream)
+{
+    dispatcher_watched(fixture.dispatcher, stream, strlen(stream), (struct entry_id){ .ms = 1 });
+    dispatcher_turn_end(fixture.dispatcher);
+}
+
+Test(hub_memory, what_nobody_listens_to_when_events_were_lost_is_left)
+{
+    const struct hub_event lost = { .kind = HUB_LOST, .sequence = 3, .generation = 1, .feed_up = true };
+    struct topic_name topics[] = { { .kind = TOPIC_STREAM, .name = "orders", .length = 6 }, CHANNEL("a") };
+    struct stream_request request = request_of(STREAM_RAW, topics, 2);
+    struct client *client = client_open(&fixture, &request, 0);
+    fixture_confirm(&fixture, "a");
+    watched("orders");
+    client_close(client);
+    fixture_turn(&fixture);
+    cr_expect_eq(fixture.unsubscribes, 0u, "both linger");
+    hub_apply(fixture.hub, &lost);
+    cr_expect_eq(fixture.unsubscribes, 2u);
+}
+
+Test(hub_memory, a_stream_that_was_left_before_its_answer_was_lost_is_left)
+{
+    const struct hub_event lost = { .kind = HUB_LOST, .sequence = 3, .generation = 1, .feed_up = true };
+    struct topic_name topics[] = { { .kind = TOPIC_STREAM, .name = "orders", .length = 6 } };
+    struct stream_request request = request_of(STREAM_RAW, topics, 1);
+    struct client *client = client_open(&fixture, &request, 0);
+    client_close(client);
+    fixture_turn(&fixture);
+    hub_apply(fixture.hub, &lost);
+    watched("orders");
+    wait_for_housekeeping();
+    cr_expect_eq(fixture.unsubscribes, 1u);
+}
+
+Test(hub_memory, a_batch_is_learnt_of_though_its_topic_was_just_left)
+{
+    struct message *message = message_create("batch:42", 8, "{}", 2);
+    message->sequence = 9;
+    message->kind = payload_classify("{}", 2);
+    const struct hub_event event = { .kind = HUB_MESSAGE,
+                                     .topic_kind = TOPIC_CHANNEL,
+                                     .name = "batch:42",
+                                     .name_length = 8,
+                                     .message = message,
+                                     .sequence = 9 };
+    hub_apply(fixture.hub, &event);
+    message_release(message);
+    cr_expect_eq(fixture.metrics->cache_entries, 1u);
+}
+
 Test(hub_memory, who_caught_up_when_events_were_lost_can_catch_up_again)
 {
     struct client *client = open_plain("a");
