@@ -5,9 +5,10 @@
  * reset when its socket is closed. So who leaves goes in steps:
  *
  *     port_steer_away()     new connections go to the other process' sockets …
- *     port_refuse_new()     … and those that come here all the same are not answered: the client asks again.
- * Handshakes that have begun still end here, and are accepted. port_refuse_all()     once they have had time
- * to: nothing more comes into the queue. What is in it is accepted, and the socket can be closed.
+ *     port_refuse_new()     … and those that come here all the same are not answered: the client asks
+ *                           again. Handshakes that have begun still end here, and are accepted.
+ *     port_refuse_all()     once they have had time to: nothing more comes into the queue. What is in it
+ *                           is accepted, and the socket can be closed.
  *
  * Linux, socket(7): SO_ATTACH_REUSEPORT_CBPF and SO_ATTACH_FILTER. All of it is at best: where the kernel
  * refuses, some client sees a reset, and comes back.

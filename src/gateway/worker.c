@@ -295,8 +295,6 @@ void worker_destroy(struct worker *worker)
 
 /* ---- settings ---- */
 
-static void stand_still(struct mail *mail);
-
 struct hold_call {
     struct mail mail;
     struct worker *worker;

@@ -1,8 +1,8 @@
 /*
  * The fan-out engine: one Redis subscription per topic, any number of subscribers.
  *
- *   dispatcher ──hub_apply()──▶ topic: framed once into the turn's chunk ──hub_turn_end()──▶ one send(2) per
- * subscriber
+ *   dispatcher ──hub_apply()──▶ topic: framed once into the turn's chunk
+ *                                 ──hub_turn_end()──▶ one send(2) per subscriber
  *
  * Every logical PUBLISH has one sequence in the process, whether it comes by its channel, by patterns, or
  * both; with the process's epoch it is the event's id (wire/cursor.h). A topic keeps the last messages in its
@@ -11,10 +11,12 @@
  *
  * The life of a subscriber:
  *
- *   hub_open ─▶ WAITING ──────────────▶ LIVE ───────────────▶ (CLOSING ─▶) reaped
- *                 │ attached, all topics     │ Redis was lost:     peer gone, over its backlog, batch
- * complete, │ confirmed, batch:        │ gap; batches wait   drained │ snapshot read            │ again for a
- * snapshot
+ *   hub_open ─▶ WAITING ────────────────────▶ LIVE ─────────────────────────────▶ (CLOSING ─▶) reaped
+ *                ▲    attached, all topics      │    peer gone, over its backlog,
+ *                │    confirmed, batch:         │    batch complete, drained
+ *                │    snapshot read             │
+ *                └──────────────────────────────┘
+ *                  Redis was lost: gap; batches, and who has several topics, wait again
  */
 #pragma once
 

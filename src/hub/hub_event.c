@@ -44,7 +44,7 @@ bool hub_events_append(struct hub_events *events, const struct hub_event *event)
         events->cost += message_cost(event->message);
     }
     events->size += size;
-    events->cost += size;
+    events->cost += size + event->kept_count * sizeof(struct message *);
     return true;
 }
 

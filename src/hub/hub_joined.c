@@ -5,8 +5,8 @@
  * been read between the two. Either way the viewer must be told of each state once:
  *
  *   SET, read, PUBLISH ... the message repeats the snapshot: it is not sent again (hub_admit_joined)
- *   PUBLISH, read, SET ... the message was missed, and no other may follow: Redis tells of the SET, and the
- * snapshot is read again (hub_refresh_joined)
+ *   PUBLISH, read, SET ... the message was missed, and no other may follow: Redis tells of the SET,
+ *                          and the snapshot is read again (hub_refresh_joined)
  *
  * Where Redis cannot be asked at that moment, or what it tracks for us was lost, all of them are read again.
  */

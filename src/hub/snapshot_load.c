@@ -238,8 +238,13 @@ static void learn(struct snapshot_cache *cache, const struct snapshot_load *load
     };
     if (!load->fence_lost)
         cache->tracking_works = reading.is_fenced ? load->is_tracked : !cache->feed_is_up;
-    if (!reading.is_fenced && cache->feed_is_up)
+    if (!reading.is_fenced && cache->feed_is_up) {
+        /* What is known may be what the PUT has replaced, and Redis does not tell us of our own. */
+        if (reading.was_set)
+            snapshot_state_forget(&entry->state);
+        snapshot_entry_count_bytes(cache, entry);
         return;
+    }
     snapshot_state_read(&entry->state, &reading, now_ms);
     bool is_final = !cache->options.has_origin || load->purpose == LOAD_ORIGIN_STORE;
     if (!reading.found && is_final && !entry->state.is_known)

@@ -13,12 +13,12 @@
 
 /* --- values --- */
 
-/* MurmurHash64A (Austin Appleby, public domain). Not seeded: an ETag is the same from every gateway. */
 unsigned snapshot_cache_owner(const char *id, size_t length, unsigned count)
 {
     return (unsigned)(snapshot_etag(id, length) % count);
 }
 
+/* MurmurHash64A (Austin Appleby, public domain). Not seeded: an ETag is the same from every gateway. */
 uint64_t snapshot_etag(const char *bytes, size_t length)
 {
     const uint64_t multiplier = UINT64_C(0xc6a4a7935bd1e995);

@@ -7,7 +7,7 @@
  *        └───────────── feed lost ───┴─────────────────────┘
  *
  * A topic is unsubscribed only when CONFIRMED, so that a confirmation always belongs to the newest request
- * (hub.c).
+ * (hub_topics.c).
  */
 #pragma once
 

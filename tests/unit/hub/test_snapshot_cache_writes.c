@@ -34,6 +34,19 @@ Test(snapshot_cache, put_stores_notifies_and_fills)
     world_destroy(world);
 }
 
+Test(snapshot_cache, put_whose_fence_nobody_heard_is_read_again)
+{
+    struct world *world = world_create();
+    struct reader reader;
+    fill(world, V1);
+    put(world, V2, &reader);
+    reply_with(world, 1, V2, true, false); /* the feed is gone, which we have not been told yet */
+    check_found(&reader, V2);
+    reader = read_again(world, V2);
+    check_found(&reader, V2);
+    world_destroy(world);
+}
+
 Test(snapshot_cache, put_is_newer_than_all_before_it)
 {
     struct world *world = world_create();
