@@ -130,7 +130,7 @@ static void on_snapshot(void *context, enum snapshot_status status, const struct
         frames_append_complete(&out, hub->epoch, subscriber->sequence, snapshot->bytes, snapshot->length);
     }
     join_with(hub, subscriber, &out, over);
-    hub_watch_joined(hub, subscriber, snapshot);
+    hub_watch_joined(hub, subscriber, snapshot, subscriber->join != JOIN_CAUGHT_UP);
 }
 
 void hub_cancel_snapshot(struct hub *hub, struct subscriber *subscriber)

@@ -8,6 +8,8 @@
  *   PUBLISH, read, SET ... the message was missed, and no other may follow: Redis tells of the SET,
  *                          and the snapshot is read again (hub_refresh_joined)
  *
+ * Who comes back and has missed nothing was not sent the snapshot, so to him no message repeats it.
+ *
  * Where Redis cannot be asked at that moment, or what it tracks for us was lost, all of them are read again.
  */
 #include <string.h>
@@ -26,12 +28,13 @@ static bool is_newest_message(const struct topic *topic, const struct snapshot *
            memcmp(message_payload(newest), snapshot->bytes, snapshot->length) == 0;
 }
 
-void hub_watch_joined(struct hub *hub, struct subscriber *subscriber, const struct snapshot *snapshot)
+void hub_watch_joined(struct hub *hub, struct subscriber *subscriber, const struct snapshot *snapshot,
+                      bool is_told)
 {
     if (subscriber->state != SUBSCRIBER_LIVE ||
         (snapshot && is_newest_message(subscriber->first.topic, snapshot)))
         return;
-    subscriber->snapshot_etag = snapshot ? snapshot->etag : 0;
+    subscriber->snapshot_etag = snapshot && is_told ? snapshot->etag : 0;
     if (!topic_move(&subscriber->first, MEMBERS_JOINED))
         hub_let_go(hub, subscriber);
 }

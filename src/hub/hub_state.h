@@ -151,8 +151,9 @@ bool hub_rings_cover(struct subscriber *subscriber, enum gap_reason *ret_reason)
 bool hub_rings_trimmed(struct subscriber *subscriber);
 
 /* hub_joined.c */
-/* A viewer is live with this snapshot (NULL: there was none). */
-void hub_watch_joined(struct hub *hub, struct subscriber *subscriber, const struct snapshot *snapshot);
+/* A viewer is live with this snapshot (NULL: there was none), which it was sent or not. */
+void hub_watch_joined(struct hub *hub, struct subscriber *subscriber, const struct snapshot *snapshot,
+                      bool is_told);
 /* A message comes: viewers whose snapshot it repeats are spared it, the others belong to the many from now
  * on. */
 void hub_admit_joined(struct hub *hub, struct topic *topic, const struct message *message);

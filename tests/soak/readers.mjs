@@ -31,10 +31,15 @@ class Checker {
     if (this.recent.length > 12) this.recent.shift();
   }
 
+  /** What is not an event, with the time of day. */
+  noteAt(word) {
+    this.note(`${word} at ${new Date().toISOString().slice(14, 23)}`);
+  }
+
   gap(data) {
     const { reason } = JSON.parse(data);
     this.tally.gaps[reason] = (this.tally.gaps[reason] ?? 0) + 1;
-    this.note(`gap ${reason}`);
+    this.noteAt(`gap ${reason}`);
     for (const state of this.topics.values()) state.isTold = true;
   }
 
@@ -90,13 +95,14 @@ export class Reader {
     let timer;
     this.world.tally.connects++;
     return new Promise((resolve) => {
-      this.checker.note('connects');
+      this.checker.noteAt('connects');
       const request = http.get(this.world.origin + this.path, { agent: false, headers });
       this.request = request;
       request.on('error', resolve).on('close', resolve);
       request.on('response', (response) => this.#receive(response, resolve));
       if (this.stays) timer = setTimeout(() => this.#leave(request), this.stays());
     }).finally(() => {
+      this.checker.noteAt('closed');
       clearTimeout(timer);
       this.isOpen = false;
     });
@@ -106,11 +112,11 @@ export class Reader {
     response.on('error', resolve).on('close', resolve);
     if (response.statusCode === 204) this.isOver = true;
     if (response.statusCode !== 200) {
-      this.checker.note(`status ${response.statusCode}`);
+      this.checker.noteAt(`status ${response.statusCode}`);
       return void response.resume();
     }
     this.isOpen = true;
-    this.checker.note('connected');
+    this.checker.noteAt('connected');
     const { request } = this;
     const parser = new SseParser();
     parser.lastEventId = this.lastEventId;

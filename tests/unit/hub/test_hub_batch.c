@@ -186,6 +186,28 @@ Test(hub_batch, set_that_follows_no_message_is_told_once)
     client_close(client);
 }
 
+Test(hub_batch, who_comes_back_between_set_and_publish_gets_the_message)
+{
+    struct client *keeper = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    say(RUNNING(1));
+    uint64_t sequence = client_sequence(keeper);
+    fixture.stored = RUNNING(2);
+    dispatcher_invalidated(fixture.dispatcher, "42", 2);
+    dispatcher_turn_end(fixture.dispatcher);
+    struct stream_request request = request_again(&fixture, batch_request(), sequence);
+    struct client *again = client_open(&fixture, &request, 0);
+    while (fixture.loads > 0)
+        fixture_answer(&fixture);
+    cr_expect_eq(client_count(again, RUNNING(2)), 0u, "it is about to be published");
+    say(RUNNING(2));
+    cr_expect_eq(client_count(again, RUNNING(2)), 1u);
+    cr_expect_eq(client_count(keeper, RUNNING(2)), 1u);
+    client_close(again);
+    client_close(keeper);
+}
+
 Test(hub_batch, later_viewers_join_from_memory)
 {
     fixture.stored = RUNNING(10);
