@@ -28,6 +28,7 @@ static void unwatch(void *context, const char *stream, size_t length)
 struct posted_news {
     struct mail mail;
     struct worker *worker; /* who is told */
+    size_t cost;           /* bytes */
     struct group_news news;
     char bytes[]; /* ids, done, names */
 };
@@ -41,6 +42,7 @@ static void run_news(struct mail *mail)
 {
     struct posted_news *posted = LIST_OWNER(mail, struct posted_news, mail);
     groups_told(posted->worker->groups, &posted->news);
+    atomic_fetch_sub_explicit(&posted->worker->queued_bytes, posted->cost, memory_order_relaxed);
     free(posted);
 }
 
@@ -56,13 +58,17 @@ static const void *copy(char **to, const void *bytes, size_t length)
 static void post_news(struct worker *worker, const struct group_news *news)
 {
     size_t ids_bytes = news->count * sizeof(*news->ids), done_bytes = news->count * sizeof(*news->done);
-    struct posted_news *posted = malloc(sizeof(*posted) + ids_bytes + done_bytes + news->stream_length +
-                                        news->group_length + news->consumer_length);
+    size_t cost = sizeof(struct posted_news) + ids_bytes + done_bytes + news->stream_length +
+                  news->group_length + news->consumer_length;
+    size_t queued = atomic_load_explicit(&worker->queued_bytes, memory_order_relaxed);
+    struct posted_news *posted = queued < WORKER_QUEUED_BYTES_MAX ? malloc(cost) : NULL;
     if (!posted)
         return; /* it finds out by itself, within a second */
     *posted = (struct posted_news){ .mail = { .run = run_news, .drop = drop_news },
                                     .worker = worker,
+                                    .cost = cost,
                                     .news = *news };
+    atomic_fetch_add_explicit(&worker->queued_bytes, cost, memory_order_relaxed);
     char *to = posted->bytes;
     posted->news.ids = copy(&to, news->ids, ids_bytes);
     posted->news.done = copy(&to, news->done, done_bytes);

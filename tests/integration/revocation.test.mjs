@@ -200,46 +200,43 @@ test('what is revoked while a gateway loses Redis twice in a row is not overlook
   await stream.end();
 });
 
-test('a session that the application knows no more does not come back', async (t) => {
+/** A gateway that asks an application, to which every session is u1's for as long as `session.isKnown`. */
+async function startWithApplication(t) {
   const redis = await startRedis();
-  let knows = true, gateway;
-  const application = await startReceiver(t, () => (knows ? { status: 200, text: JSON.stringify({ subject: 'u1' }) } : 401));
-  t.after(async () => {
-    await gateway?.stop();
-    await redis.stop();
-  });
-  gateway = await startGateway({ redis, environment: { SLUICE_JWT_SECRET: SECRET, SLUICE_ACCESS_AUTHORIZE_URL: application.url } });
-  const session = { cookie: 'sid=1', 'sec-fetch-site': 'same-origin' };
-  const stream = await gateway.stream('/events/stream?channel=a', session);
+  t.after(() => redis.stop());
+  const session = { isKnown: true };
+  const application = await startReceiver(t, () => (session.isKnown ? { status: 200, text: JSON.stringify({ subject: 'u1' }) } : 401));
+  const gateway = await startGateway({ redis, environment: { SLUICE_JWT_SECRET: SECRET, SLUICE_ACCESS_AUTHORIZE_URL: application.url } });
+  t.after(() => gateway.stop());
+  return { gateway, session };
+}
+
+test('a session that the application knows no more does not come back', async (t) => {
+  const { gateway, session } = await startWithApplication(t);
+  const cookie = { cookie: 'sid=1', 'sec-fetch-site': 'same-origin' };
+  const stream = await gateway.stream('/events/stream?channel=a', cookie);
   assert.equal(stream.status, 200);
   await stream.seesRetry();
-  knows = false;
-  const again = await gateway.stream('/events/stream?channel=a', session);
+  session.isKnown = false;
+  const again = await gateway.stream('/events/stream?channel=a', cookie);
   assert.equal(again.status, 200, 'its yes is kept for a while');
   await again.seesRetry();
   assert.equal((await revoke(gateway, 'u1')).json().streams, 2);
   assert.equal((await stream.nextWhere(isExpired)).data, REVOKED);
   await stream.end();
   await again.end();
-  assert.equal((await gateway.get('/events/stream?channel=a', session)).status, 401);
+  assert.equal((await gateway.get('/events/stream?channel=a', cookie)).status, 401);
 });
 
 test('no stream that was opened by an answer of before outlives the revocation', async (t) => {
-  const redis = await startRedis();
-  let knows = true, gateway;
-  const application = await startReceiver(t, () => (knows ? { status: 200, text: JSON.stringify({ subject: 'u1' }) } : 401));
-  t.after(async () => {
-    await gateway?.stop();
-    await redis.stop();
-  });
-  gateway = await startGateway({ redis, environment: { SLUICE_JWT_SECRET: SECRET, SLUICE_ACCESS_AUTHORIZE_URL: application.url } });
+  const { gateway, session } = await startWithApplication(t);
   const open = (i) => gateway.stream('/events/stream?channel=a', { cookie: `sid=${i % 10}`, 'sec-fetch-site': 'same-origin' });
   let ended = 0;
   for (let round = 0; round < 5; round++) {
-    knows = true;
+    session.isKnown = true;
     const opening = Array.from({ length: 40 }, (_, i) => open(10 * round + i));
     await Promise.race(opening);
-    knows = false;
+    session.isKnown = false;
     const revoked = revoke(gateway, 'u1');
     const late = Array.from({ length: 10 }, (_, i) => open(i));
     assert.equal((await revoked).status, 200);

@@ -6,6 +6,9 @@ import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SseParser } from '../support/sse.mjs';
 
+/** What a slow reader takes at once, twice a second. */
+const SIP_BYTES = 8192;
+
 /** What a message carries: {n, prev}. Entries of streams have their numbers as text. */
 const numbers = ({ n, progress, prev }) => ({ n: Number(n ?? progress), prev: Number(prev) });
 
@@ -98,8 +101,9 @@ export class Reader {
       this.checker.noteAt('connects');
       const request = http.get(this.world.origin + this.path, { agent: false, headers });
       this.request = request;
-      request.on('error', resolve).on('close', resolve);
-      request.on('response', (response) => this.#receive(response, resolve));
+      request.on('error', resolve).on('response', (response) => this.#receive(response, resolve));
+      // A connection that was answered is over when its answer is read, which may be later.
+      request.on('close', () => this.isOpen || resolve());
       if (this.stays) timer = setTimeout(() => this.#leave(request), this.stays());
     }).finally(() => {
       this.checker.noteAt('closed');
@@ -117,20 +121,30 @@ export class Reader {
     }
     this.isOpen = true;
     this.checker.noteAt('connected');
-    const { request } = this;
     const parser = new SseParser();
     parser.lastEventId = this.lastEventId;
-    response.on('data', (bytes) => {
-      // What a slow reader had not taken from a connection that is over was never read.
-      if (!this.isRunning || this.request !== request) return;
-      for (const event of parser.push(bytes)) this.#take(event);
-      if (this.isSlow) this.#rest(response);
-    });
+    const connection = { response, parser, isResting: false };
+    response.on('readable', () => this.#read(connection));
   }
 
-  #rest(response) {
-    response.pause();
-    setTimeout(() => response.resume(), 200 + Math.random() * 600).unref();
+  /** A slow one takes a sip and rests: that is less than the flood brings, and more than a batch does. */
+  #read(connection) {
+    const { response, parser } = connection;
+    // What is left of a connection that broke was never read.
+    while (this.isRunning && !connection.isResting && !response.destroyed) {
+      const bytes = response.read(this.isSlow ? Math.min(response.readableLength, SIP_BYTES) : undefined);
+      if (bytes === null) return;
+      for (const event of parser.push(bytes)) this.#take(event);
+      if (this.isSlow) this.#rest(connection);
+    }
+  }
+
+  #rest(connection) {
+    connection.isResting = true;
+    setTimeout(() => {
+      connection.isResting = false;
+      this.#read(connection);
+    }, 200 + Math.random() * 600).unref();
   }
 
   #leave(request) {

@@ -230,11 +230,17 @@ Test(access, a_source_answers_later_at_once_or_never)
 /* {"alg":"EdDSA","kid":"b"}, and any signature */
 #define BY_UNKNOWN_KEY "Bearer eyJhbGciOiJFZERTQSIsImtpZCI6ImIifQ.e30.AAAA"
 
+static struct access_options options_with_jwks(void)
+{
+    struct access_options chosen = options();
+    chosen.jwt_jwks_url = "https://id.example/jwks";
+    return chosen;
+}
+
 Test(access, an_unknown_key_is_looked_for_once_for_all_who_wait)
 {
     struct access_decision decision;
-    struct access_options chosen = options();
-    chosen.jwt_jwks_url = "https://id.example/jwks";
+    const struct access_options chosen = options_with_jwks();
     make(chosen, false);
     const struct access_credentials credentials = { .authorization = TEXT(BY_UNKNOWN_KEY) };
     cr_assert_not_null(ask(credentials, ACCESS_SUBSCRIBE, &decision));
@@ -257,8 +263,7 @@ Test(access, an_unknown_key_is_looked_for_once_for_all_who_wait)
 Test(access, keys_that_others_asked_for_are_as_old_as_they_are)
 {
     struct access_decision decision;
-    struct access_options chosen = options();
-    chosen.jwt_jwks_url = "https://id.example/jwks";
+    const struct access_options chosen = options_with_jwks();
     make(chosen, false);
     const struct access_credentials credentials = { .authorization = TEXT(BY_UNKNOWN_KEY) };
     cr_assert_not_null(ask(credentials, ACCESS_SUBSCRIBE, &decision));
@@ -298,8 +303,7 @@ Test(access, at_the_end_nobody_waits_and_nobody_is_asked)
 Test(access, keys_that_cannot_be_had_decide_nothing)
 {
     struct access_decision decision;
-    struct access_options chosen = options();
-    chosen.jwt_jwks_url = "https://id.example/jwks";
+    const struct access_options chosen = options_with_jwks();
     make(chosen, false);
     const struct access_credentials credentials = { .authorization = TEXT(BY_UNKNOWN_KEY) };
     cr_assert_not_null(ask(credentials, ACCESS_SUBSCRIBE, &decision));
@@ -313,8 +317,7 @@ Test(access, an_answer_after_the_end_or_a_reload_is_nobodys)
 {
     struct access_decision decision;
     char *problem;
-    struct access_options chosen = options();
-    chosen.jwt_jwks_url = "https://id.example/jwks";
+    const struct access_options chosen = options_with_jwks();
     make(chosen, false);
     const struct access_credentials credentials = { .authorization = TEXT(BY_UNKNOWN_KEY) };
     cr_assert_not_null(ask(credentials, ACCESS_SUBSCRIBE, &decision));
@@ -338,8 +341,7 @@ Test(access, known_keys_stay_while_they_are_fetched_anew)
 {
     char *problem;
     struct access_decision decision;
-    struct access_options chosen = options();
-    chosen.jwt_jwks_url = "https://id.example/jwks";
+    const struct access_options chosen = options_with_jwks();
     make(chosen, false);
     event_base_loop(base, EVLOOP_ONCE);
     fetched(fetched_context, TEXT(JWKS), clock_now_ms());
