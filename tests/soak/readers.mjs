@@ -124,6 +124,7 @@ export class Reader {
     const parser = new SseParser();
     parser.lastEventId = this.lastEventId;
     const connection = { response, parser, isResting: false };
+    this.response = response;
     response.on('readable', () => this.#read(connection));
   }
 
@@ -168,6 +169,7 @@ export class Reader {
   async stop() {
     this.isRunning = false;
     this.request?.destroy();
+    this.response?.destroy(); // what came and was not read
     await this.running;
   }
 }
