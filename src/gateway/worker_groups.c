@@ -64,10 +64,9 @@ static void post_news(struct worker *worker, const struct group_news *news)
     struct posted_news *posted = queued < WORKER_QUEUED_BYTES_MAX ? malloc(cost) : NULL;
     if (!posted)
         return; /* it finds out by itself, within a second */
-    *posted = (struct posted_news){ .mail = { .run = run_news, .drop = drop_news },
-                                    .worker = worker,
-                                    .cost = cost,
-                                    .news = *news };
+    *posted = (struct posted_news){
+        .mail = { .run = run_news, .drop = drop_news }, .worker = worker, .cost = cost, .news = *news
+    };
     atomic_fetch_add_explicit(&worker->queued_bytes, cost, memory_order_relaxed);
     char *to = posted->bytes;
     posted->news.ids = copy(&to, news->ids, ids_bytes);
