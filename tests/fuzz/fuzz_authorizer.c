@@ -1,7 +1,7 @@
 /*
- * What the application says. Input: a letter for the kind of topic (c, g, s) and its name, a line; the answer
- * behind it. The question is JSON that has the name as it is, and a yes without a list allows this topic and
- * no other.
+ * What the application says: the question is JSON that has the topic's name as it is, and a yes without a
+ * list allows this topic and no other. Input: a letter for the kind of topic (c, g, s) and its name, a line;
+ * the answer behind it.
  */
 #include <jansson.h>
 #include <stdlib.h>

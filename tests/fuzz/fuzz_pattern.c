@@ -1,8 +1,7 @@
 /*
- * What is granted does not widen. Input: a pattern, a glob and a channel's name, a line each.
- *
- * If the pattern covers the glob, it covers every channel that the glob matches; a pattern covers no stream
- * and channel of one name but `*`; and what it covers begins with what it says.
+ * What is granted does not widen. If a pattern covers a glob, it covers every channel that the glob matches;
+ * a pattern covers no stream and channel of one name but `*`; and what it covers begins with what it says.
+ * Input: a pattern, a glob and a channel's name, a line each.
  */
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /*
- * A token. Input: with a first byte `t`, a whole token, which nobody can have signed, so it is never good;
- * else a header and claims, a line each, which are signed here. What a good one grants is what is read back
- * from its JSON; and with one letter escaped, which says the same to JSON, all of it comes out the same,
- * although another reader reads it.
+ * A token that nobody can have signed is never good. What a good one grants is what is read back from its
+ * JSON; and with one letter escaped, which says the same to JSON, all of it comes out the same, although
+ * another reader reads it. Input: with a first byte `t`, a whole token; else a header and claims, a line
+ * each, which are signed here.
  */
 #include <openssl/hmac.h>
 #include <stdio.h>
