@@ -9,11 +9,11 @@
 #define RECEIPT_PREFIX "sluice:idempotency:"
 
 /*
- * KEYS: the receipt; then the streams.
+ * KEYS: the receipt; then the streams: the named one, whose entry the receipt is about, then the event's.
  * ARGV: window in ms, token, trim length, 1 to refuse streams that are not there, number of fields, that many
- * names and values, then for each message its channel, and what stands before and after the entry's id in it;
- * the id is left out where `with id` is 0. Answers {0, receivers, id} or, for a receipt that was there, {1,
- * receipt}. A receipt is "<token> <receivers> <id>".
+ * names and values, then for each message its channel, and what stands before and after the id of the event's
+ * entry in it; the id is left out where `with id` is 0. Answers {0, receivers, id} or, for a receipt that was
+ * there, {1, receipt}. A receipt is "<token> <receivers> <id>".
  *
  * A message cannot be taken back, so all that Redis may refuse (READONLY, OOM, MISCONF) comes before the
  * first: once a script has written, it is not refused any more.
@@ -39,7 +39,7 @@ static const char script[] =
     "  if type(id) == 'table' then return undo(id) end\n"
     "  ids[i] = id\n"
     "end\n"
-    "local id = ids[#KEYS] or ''\n"
+    "local id, event_id = ids[2] or '', ids[#KEYS] or ''\n"
     "local function keep_receipt(receivers)\n"
     "  return redis.pcall('SET', KEYS[1], ARGV[2] .. ' ' .. receivers .. ' ' .. id, 'PX', ARGV[1])\n"
     "end\n"
@@ -47,7 +47,7 @@ static const char script[] =
     "if stored.err then return undo(stored) end\n"
     "local receivers = 0\n"
     "for at = field_end + 1, #ARGV, 4 do\n"
-    "  local with_id = ARGV[at + 1] == '1' and id or ''\n"
+    "  local with_id = ARGV[at + 1] == '1' and event_id or ''\n"
     "  local count = redis.pcall('PUBLISH', ARGV[at], ARGV[at + 2] .. with_id .. ARGV[at + 3])\n"
     "  if type(count) == 'table' then return undo(count) end\n"
     "  receivers = receivers + count\n"

@@ -136,6 +136,20 @@ describe('publishing', () => {
     await client.close();
   });
 
+  test('of an entry in two streams the receipt names the stream that was named, and its id', async () => {
+    const client = await listenTo('live:double');
+    await redis.command('XADD', 'ahead', '9999999999999-0', 'level', 'before');
+    const event = { stream: 'ahead', event: 'double', critical: true, payload: { level: 'red' }, id: 'double-1' };
+    const receipt = (await gateway.publish(event)).json();
+    assert.equal(receipt.stream, 'ahead');
+    assert.equal(receipt.id, '9999999999999-1');
+    const [[kept]] = await entries('events:double');
+    assert.notEqual(kept, receipt.id);
+    assert.ok((await client.nextMessage()).payload.includes(kept));
+    assert.equal((await gateway.publish(event)).json().id, receipt.id);
+    await client.close();
+  });
+
   test('an idempotency key publishes once, in the body or the header', async () => {
     const client = await listenTo('once');
     const first = (await gateway.publish({ channel: 'once', stream: 'once:stream', id: 'key-1', payload: { n: 1 } })).json();
