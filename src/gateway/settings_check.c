@@ -94,7 +94,7 @@ bool settings_check_origin_url(const char *text, struct buffer *why)
             why, "its path must say {id} where the batch's id goes, such as http://app:3000/batches/{id}");
         return false;
     }
-    return true;
+    return settings_check_authority(text, why);
 }
 
 bool settings_check_readable(const char *text, struct buffer *why)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "gateway/settings_table.h"
+#include "outgoing/http_client.h"
 
 #define SECRET_BYTES_MIN 32 /* RFC 7518, section 3.2: as long as the hash */
 
@@ -13,13 +14,23 @@ bool settings_check_access(const char *text, struct buffer *why)
     return false;
 }
 
+bool settings_check_authority(const char *url, struct buffer *why)
+{
+    if (http_client_takes(url))
+        return true;
+    buffer_append_text(why, "no request can be made to it; look at its host and port");
+    return false;
+}
+
 bool settings_check_url(const char *text, struct buffer *why)
 {
     const char *rest = strncmp(text, "http://", 7) == 0    ? text + 7
                        : strncmp(text, "https://", 8) == 0 ? text + 8
                                                            : "";
-    if (!*text || (*rest && *rest != '/'))
+    if (!*text)
         return true;
+    if (*rest && *rest != '/')
+        return settings_check_authority(text, why);
     buffer_append_text(why, "it must begin with http:// or https:// and a host");
     return false;
 }

@@ -38,7 +38,7 @@ bool settings_check_sink_url(const char *text, struct buffer *why)
     const char *host = strstr(text, "://");
     bool is_http = strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
     if (is_http && host[3] != '\0' && !strchr("/?#:@", host[3]) && !strchr(text, ' '))
-        return true;
+        return settings_check_authority(text, why);
     buffer_append_text(why, "it must begin with http:// or https:// and a host, and have no spaces");
     return false;
 }

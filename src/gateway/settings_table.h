@@ -130,6 +130,8 @@ bool settings_check_networks(const char *text, struct buffer *why);
 bool settings_check_header_name(const char *text, struct buffer *why);
 bool settings_check_access(const char *text, struct buffer *why);
 bool settings_check_url(const char *text, struct buffer *why);
+/* After the scheme: a host and a port that there can be. */
+bool settings_check_authority(const char *url, struct buffer *why);
 bool settings_check_cookie_name(const char *text, struct buffer *why);
 bool settings_check_names(const char *text, struct buffer *why);
 

@@ -386,6 +386,14 @@ uint64_t http_client_retry_after_ms(const struct http_client *client)
     return client->retry_after_ms;
 }
 
+bool http_client_takes(const char *url)
+{
+    CURLU *parsed = curl_url();
+    CURLUcode code = parsed ? curl_url_set(parsed, CURLUPART_URL, url, 0) : CURLUE_OUT_OF_MEMORY;
+    curl_url_cleanup(parsed);
+    return code == CURLUE_OK || code == CURLUE_OUT_OF_MEMORY;
+}
+
 static void append_percent_encoded(struct buffer *out, const char *bytes, size_t length)
 {
     static const char unreserved[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";

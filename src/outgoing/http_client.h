@@ -48,6 +48,9 @@ bool http_client_post(struct http_client *client, const char *url, const char *c
 /* Inside a `done`: how long the answer asks to wait (Retry-After, RFC 9110 §10.2.3); 0: it does not say. */
 uint64_t http_client_retry_after_ms(const struct http_client *client);
 
+/* Whether it is a URL that requests can be made to: its host and port are such. */
+bool http_client_takes(const char *url);
+
 /*
  * `url_template` with each `{name}` replaced by the value, percent-encoded as one path segment (only the
  * unreserved characters of RFC 3986 stay). Caller frees. NULL: no memory, or a value that would be no segment

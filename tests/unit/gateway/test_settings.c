@@ -186,6 +186,8 @@ Test(settings, bad_values_say_what_would_do)
         { "--origin-url=ftp://app/{id}", "http://" },
         { "--origin-url=http:///{id}", "http://" },
         { "--origin-url=http://app/batches", "{id}" },
+        { "--origin-url=http://app:99999/{id}", "host and port" },
+        { "--jwt-jwks-url=https://id:port/jwks", "host and port" },
         { "--origin-url=http://{id}/batches", "{id}" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

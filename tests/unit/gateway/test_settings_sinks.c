@@ -123,6 +123,9 @@ Test(settings_sinks, what_makes_no_sense_is_said)
                    "url cannot be this: it must begin with http://");
     expect_problem("name: s, stream: t, url: 'http:///hidden'", "url cannot be this");
     expect_problem("name: s, stream: t, url: 'http://h/ hidden'", "url cannot be this");
+    expect_problem("name: s, stream: t, url: 'http://h:99999/hidden'", "look at its host and port");
+    expect_problem("name: s, stream: t, url: 'http://h:80x/hidden'", "look at its host and port");
+    expect_problem("name: s, stream: t, url: 'http://[::1/hidden'", "look at its host and port");
     expect_problem(GOOD "secret: hidden", "secret cannot be this: a key needs at least 16 bytes");
     expect_problem(GOOD "secret: 0123456789abcdef, secret_file: /etc/hostname", "secret");
     expect_problem(GOOD "secret_file: /nowhere", "cannot be opened");
