@@ -10,8 +10,6 @@
 #include "gateway/gateway_state.h"
 #include "gateway/settings_sinks.h"
 
-#define GROUP_PREFIX "sink:"
-
 struct gateway_sinks {
     struct sinks *sinks;
     char *instance;
@@ -49,7 +47,7 @@ static bool fill_options(struct gateway_sinks *all, size_t index, const struct s
         buffer_free(&why);
         return false;
     }
-    if (!*sink->group && asprintf(&all->groups[index], GROUP_PREFIX "%s", sink->name) < 0) {
+    if (!*sink->group && asprintf(&all->groups[index], SINK_GROUP_PREFIX "%s", sink->name) < 0) {
         all->groups[index] = NULL;
         return false;
     }

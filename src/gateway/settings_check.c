@@ -156,6 +156,7 @@ void settings_check_together(const struct settings *settings, struct settings_pr
                 settings->snapshot_ttl_ms, problems);
     check_order(settings, "snapshot_ttl", settings->snapshot_ttl_ms, "snapshot_ttl_idle",
                 settings->snapshot_ttl_idle_ms, problems);
+    settings_check_sinks_together(settings, problems);
     bool admin_is_reachable = *settings->admin_listen && !is_loopback(settings->admin_listen);
     if (is_loopback(settings->listen) && admin_is_reachable)
         settings_check_access_together(settings, true, "admin_listen", settings->admin_listen, problems);

@@ -169,3 +169,28 @@ bool settings_check_sink(const void *record, struct buffer *why)
     }
     return true;
 }
+
+static bool has_group(const struct sink_settings *sink, const struct sink_settings *other)
+{
+    char own[sizeof(SINK_GROUP_PREFIX) + SINK_NAME_MAX], others[sizeof(own)];
+    snprintf(own, sizeof(own), SINK_GROUP_PREFIX "%s", sink->name);
+    snprintf(others, sizeof(others), SINK_GROUP_PREFIX "%s", other->name);
+    return strcmp(*sink->group ? sink->group : own, *other->group ? other->group : others) == 0;
+}
+
+/* A gateway is one consumer of a group: the second sink would take the first one's place, and the other way
+ * round. */
+void settings_check_sinks_together(const struct settings *settings, struct settings_problems *problems)
+{
+    const struct sink_settings *sinks = settings->sinks.items;
+    if (problems->count > 0)
+        return; /* a name that was not taken is empty here */
+    for (size_t i = 1; i < settings->sinks.count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (*sinks[i].stream && strcmp(sinks[i].stream, sinks[j].stream) == 0 &&
+                has_group(&sinks[i], &sinks[j]))
+                settings_problem(problems, setting_origin(settings, settings_find("sinks", strlen("sinks"))),
+                                 "the sinks %s and %s have the same stream and group; give each a group of "
+                                 "its own, or leave it out",
+                                 sinks[j].name, sinks[i].name);
+}

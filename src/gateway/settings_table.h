@@ -143,6 +143,7 @@ bool settings_check_sink_headers(const char *text, struct buffer *why);
 bool settings_check_sink_secret(const char *text, struct buffer *why);
 bool settings_check_sink_secret_file(const char *text, struct buffer *why);
 bool settings_check_sink(const void *record, struct buffer *why);
+void settings_check_sinks_together(const struct settings *settings, struct settings_problems *problems);
 
 /* Of who may do what, together (settings_check_access.c). */
 void settings_check_access_together(const struct settings *settings, bool is_reachable,

@@ -141,6 +141,21 @@ Test(settings_sinks, what_makes_no_sense_is_said)
                    ":3: sinks: the name s stands there twice");
 }
 
+#define OTHER "}\n  - {stream: t, url: 'http://h', "
+
+/* They would replace each other every few seconds. */
+Test(settings_sinks, no_two_share_a_group)
+{
+    expect_problem(GOOD "group: g" OTHER "name: r, group: g", ":1: the sinks s and r have the same stream");
+    expect_problem(GOOD OTHER "name: r, group: 'sink:s'", "the sinks s and r have the same stream and group");
+    struct settings *settings =
+        load("sinks:\n  - {" GOOD "group: g" OTHER "name: r}\n"
+             "  - {name: q, stream: u, url: 'http://h', group: g}\n"
+             "  - {name: a, channel: c, url: 'http://h'}\n  - {name: b, channel: c, url: 'http://h'}\n");
+    ASSERT_LOADED(settings, problems);
+    settings_destroy(settings);
+}
+
 Test(settings_sinks, only_the_file_can_hold_them)
 {
     cr_assert_null(settings_load(NULL, ENVIRONMENT("SLUICE_SINKS=crm"), 0, NULL, &problems));
