@@ -10,8 +10,11 @@
 #include "gateway/gateway_state.h"
 #include "gateway/settings_sinks.h"
 
+#define ASK_AGAIN_S 5
+
 struct gateway_sinks {
     struct sinks *sinks;
+    struct event *ask_again; /* pending: Redis refused a channel, which its ACL may allow by then */
     char *instance;
     size_t count;
     struct sink_options *options;
@@ -73,6 +76,16 @@ static bool fill_options(struct gateway_sinks *all, size_t index, const struct s
     return true;
 }
 
+/* Clients that were refused come again by themselves; sinks have nobody else. */
+static void on_ask_again(evutil_socket_t descriptor, short events, void *context)
+{
+    (void)descriptor;
+    (void)events;
+    struct gateway *gateway = context;
+    if (feed_is_up(gateway->feed))
+        gateway_sinks_feed_up(gateway);
+}
+
 bool gateway_build_sinks(struct gateway *gateway, char **ret_problem)
 {
     const struct setting_records *records = &gateway->settings->sinks;
@@ -82,12 +95,13 @@ bool gateway_build_sinks(struct gateway *gateway, char **ret_problem)
     struct gateway_sinks *all = gateway->sinks = calloc(1, sizeof(*all));
     if (!all)
         return false;
+    all->ask_again = evtimer_new(gateway->base, on_ask_again, gateway);
     all->instance = instance_name(gateway->settings);
     all->options = calloc(records->count, sizeof(*all->options));
     all->keys = calloc(records->count, sizeof(struct sink_keys *));
     all->groups = calloc(records->count, sizeof(char *));
     all->count = records->count;
-    if (!all->instance || !all->options || !all->keys || !all->groups)
+    if (!all->ask_again || !all->instance || !all->options || !all->keys || !all->groups)
         return false;
     for (size_t i = 0; i < records->count; i++)
         if (!fill_options(all, i, &settings[i], ret_problem))
@@ -139,10 +153,14 @@ void gateway_sinks_message(struct gateway *gateway, enum feed_kind kind, const c
 void gateway_sinks_refused(struct gateway *gateway, enum feed_kind kind, const char *name, size_t length,
                            const char *problem)
 {
-    if (kind == FEED_CHANNEL && gateway->sinks && gateway->sinks->sinks &&
-        sinks_want_channel(gateway->sinks->sinks, name, length))
-        LOG_WARN(gateway->log, "redis refuses the channel of a sink", LOG_BYTES("channel", name, length),
-                 LOG_TEXT("problem", problem));
+    const struct timeval wait = { .tv_sec = ASK_AGAIN_S };
+    if (kind != FEED_CHANNEL || !gateway->sinks || !gateway->sinks->sinks ||
+        !sinks_want_channel(gateway->sinks->sinks, name, length))
+        return;
+    LOG_WARN(gateway->log, "redis refuses the channel of a sink", LOG_BYTES("channel", name, length),
+             LOG_TEXT("problem", problem));
+    if (evtimer_add(gateway->sinks->ask_again, &wait) != 0)
+        feed_reset(gateway->feed, "memory is short");
 }
 
 /* ---- the end ---- */
@@ -160,8 +178,11 @@ size_t gateway_sinks_held(const struct gateway *gateway)
 
 void gateway_sinks_stop(struct gateway *gateway)
 {
-    if (gateway->sinks)
-        sinks_stop(gateway->sinks->sinks);
+    if (!gateway->sinks)
+        return;
+    sinks_stop(gateway->sinks->sinks);
+    if (gateway->sinks->ask_again)
+        event_del(gateway->sinks->ask_again);
 }
 
 void gateway_sinks_destroy(struct gateway *gateway)
@@ -170,6 +191,8 @@ void gateway_sinks_destroy(struct gateway *gateway)
     if (!all)
         return;
     sinks_destroy(all->sinks);
+    if (all->ask_again)
+        event_free(all->ask_again);
     for (size_t i = 0; i < all->count; i++) {
         if (all->keys)
             sink_keys_destroy(all->keys[i]);

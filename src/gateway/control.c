@@ -15,15 +15,17 @@
 #define SUBJECTS_PER_WORKER_MAX 1000
 #define MISSED_MAX "1000" /* as many as are kept */
 #define READ_AGAIN_S 1
+#define SUBSCRIBE_AGAIN_S 5
 
 struct control {
     struct gateway *gateway;
+    bool is_refused;  /* Redis does not let us listen; its ACL may change */
     bool is_behind;   /* may have missed revocations */
     bool is_reading;  /* what it has missed */
     bool is_outdated; /* … before it lost the feed once more: read again */
     bool has_last;    /* … behind this one: */
     struct entry_id last;
-    struct event *again; /* reads what could not be read */
+    struct event *again; /* asks what could not be asked, or was refused */
     struct log_limiter limiter;
 };
 
@@ -40,7 +42,11 @@ static void on_again(evutil_socket_t descriptor, short events, void *context)
 {
     (void)descriptor;
     (void)events;
-    read_missed(context);
+    struct control *control = context;
+    if (control->is_refused && control->gateway->feed && feed_is_up(control->gateway->feed))
+        control_feed_up(control);
+    else
+        read_missed(control);
 }
 
 struct control *control_create(struct gateway *gateway)
@@ -240,6 +246,7 @@ static void read_missed(struct control *control)
 
 void control_feed_up(struct control *control)
 {
+    control->is_refused = false;
     control->is_behind = true;
     control->is_outdated = control->is_reading;
     (void)feed_subscribe(control->gateway->feed, FEED_CHANNEL, CONTROL_CHANNEL, strlen(CONTROL_CHANNEL));
@@ -250,6 +257,10 @@ void control_refused(struct control *control, const char *problem)
     log_event_limited(control->gateway->log, &control->limiter, LOG_LEVEL_ERROR,
                       "redis refused the channel by which streams are revoked; the user needs &sluice:*",
                       (const struct log_field[]){ LOG_TEXT("problem", problem) }, 1);
+    const struct timeval wait = { .tv_sec = SUBSCRIBE_AGAIN_S };
+    control->is_refused = true;
+    if (evtimer_add(control->again, &wait) != 0)
+        feed_reset(control->gateway->feed, "memory is short");
 }
 
 void control_confirmed(struct control *control)

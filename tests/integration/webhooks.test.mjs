@@ -362,6 +362,19 @@ test('a key that is no stream is told; a killed gateway loses the lease of its c
   }, 10000);
 });
 
+test('a channel that redis refused is asked for again, once its ACL may have changed', async (t) => {
+  const receiver = await startReceiver(t);
+  const { redis, start } = await setUp(t, [{ name: 'chat', channel: 'news', url: receiver.url }]);
+  await redis.command('ACL', 'SETUSER', 'narrow', 'on', '>pw', '~*', '+@all', 'resetchannels', '&sluice:fence:*');
+  const gateway = await start({ flags: ['--redis-url', redis.url.replace(/:\/\/([^@]*@)?/, '://narrow:pw@')] });
+  await until('it is refused', () => gateway.log.includes('redis refuses the channel of a sink'));
+  await redis.command('ACL', 'SETUSER', 'narrow', '&*');
+  await until('it listens', async () => (await redis.command('PUBSUB', 'NUMSUB', 'news'))[1] === 1, 8000);
+  await until('it hears of revocations', async () => (await redis.command('PUBSUB', 'NUMSUB', 'sluice:control'))[1] === 1, 8000);
+  await redis.command('PUBLISH', 'news', '{"a":1}');
+  assert.equal((await receiver.request()).body, '{"a":1}');
+});
+
 test('while redis is away sinks wait, and go on', async (t) => {
   const receiver = await startReceiver(t);
   const { redis, start } = await setUp(t, [{ ...QUICK, name: 'w', stream: 's', url: receiver.url }]);
