@@ -150,13 +150,16 @@ static void take_claim(struct group *group, struct group_consumer *consumer, con
         if (was_all)
             consumer->state = CONSUMER_LIVE;
     } else if (was_all) {
+        consumer->claim_after = (struct entry_id){ 0 };
         for (struct list *node = group->consumers.next; node != &group->consumers; node = node->next) {
             struct group_consumer *other = LIST_OWNER(node, struct group_consumer, node);
             if (other->idle_ms >= consumer->idle_ms)
                 other->claim_due = false;
         }
     } else if (claimed.entries.count + claimed.ended.count == 0) {
-        consumer->claim_due = false; /* nothing but dead letters that cannot be written */
+        /* Nothing but dead letters that cannot be written: with the next tick it goes on behind them. */
+        consumer->claim_due = false;
+        consumer->claim_after = claimed.last;
     }
     deliver_all(consumer, &claimed.entries);
     if (claimed.missing > 0 && !consumer->has_left && consumer->events.on_gap)

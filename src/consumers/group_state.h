@@ -76,10 +76,11 @@ struct group_consumer {
     struct list flights;
     size_t flight_count;
     struct entry_id recover_after;
-    struct entry_id last_id;    /* greatest id it was given: what got lost on the way is behind it */
-    size_t read_max;            /* entries of its next read; fewer after one that was too much */
-    uint64_t reconcile_at_ms;   /* without room: when to look whether others acknowledged for it */
-    uint64_t reconcile_wait_ms; /* 0: it had room */
+    struct entry_id claim_after; /* what is pending up to here cannot become dead letters */
+    struct entry_id last_id;     /* greatest id it was given: what got lost on the way is behind it */
+    size_t read_max;             /* entries of its next read; fewer after one that was too much */
+    uint64_t reconcile_at_ms;    /* without room: when to look whether others acknowledged for it */
+    uint64_t reconcile_wait_ms;  /* 0: it had room */
     size_t name_length;
     char name[];
 };

@@ -118,12 +118,11 @@ static bool ask_claim(struct group *group, struct group_consumer *consumer, bool
         .consumer = consumer->name,
         .consumer_length = consumer->name_length,
         .own = own,
+        .after = own ? consumer->recover_after : consumer->claim_after,
         .idle_ms = consumer->idle_ms,
         .count = room < consumer->read_max ? room : consumer->read_max,
         .max_deliveries = consumer->max_deliveries,
     };
-    if (own)
-        claim.after = consumer->recover_after;
     struct group_names names = group_names_of(group);
     group->request = own ? GROUP_REQUEST_RECOVER : GROUP_REQUEST_CLAIM;
     group->asker = consumer;
