@@ -213,20 +213,20 @@ describe('consumer groups', () => {
   });
 
   test('dead letters that cannot be written do not hold up what is pending behind them', async () => {
-    await redis.command('SET', 'stuck:dead', 'no stream');
-    await redis.command('XGROUP', 'CREATE', 'stuck', 'g', '0', 'MKSTREAM');
+    await redis.command('SET', 'unwritable:dead', 'no stream');
+    await redis.command('XGROUP', 'CREATE', 'unwritable', 'g', '0', 'MKSTREAM');
     const ids = [];
-    for (let n = 0; n < 8; n++) ids.push(await redis.command('XADD', 'stuck', '*', 'n', n));
-    await redis.command('XREADGROUP', 'GROUP', 'g', 'gone', 'STREAMS', 'stuck', '>');
-    for (const id of ids.slice(0, 5)) await redis.command('XCLAIM', 'stuck', 'g', 'gone', 0, id, 'RETRYCOUNT', 9, 'IDLE', 60000);
-    const worker = await Worker.open(gateway, 'stuck', { consumer: 'w', prefetch: 2, idle: '300ms' });
+    for (let n = 0; n < 8; n++) ids.push(await redis.command('XADD', 'unwritable', '*', 'n', n));
+    await redis.command('XREADGROUP', 'GROUP', 'g', 'gone', 'STREAMS', 'unwritable', '>');
+    for (const id of ids.slice(0, 5)) await redis.command('XCLAIM', 'unwritable', 'g', 'gone', 0, id, 'RETRYCOUNT', 9, 'IDLE', 60000);
+    const worker = await Worker.open(gateway, 'unwritable', { consumer: 'w', prefetch: 2, idle: '300ms' });
     for (const expected of ids.slice(5)) {
       const { id } = await worker.next();
       assert.equal(id, expected);
       await worker.ack(id);
     }
-    await redis.command('DEL', 'stuck:dead');
-    await until('they are written once they can be', async () => (await redis.command('XLEN', 'stuck:dead')) === 5);
+    await redis.command('DEL', 'unwritable:dead');
+    await until('they are written once they can be', async () => (await redis.command('XLEN', 'unwritable:dead')) === 5);
     await worker.close();
   });
 
