@@ -1,6 +1,6 @@
 /*
  * What there is to know about one Redis Stream and its consumer groups, as Redis has it at one moment: read
- * by one transaction of `XINFO STREAM … FULL`, `XREVRANGE`, `MEMORY USAGE` and `TIME`.
+ * by one script of `XINFO STREAM … FULL`, `XREVRANGE`, `MEMORY USAGE` and `TIME`.
  */
 #pragma once
 
@@ -68,7 +68,7 @@ typedef void stream_report_done(void *context, enum stream_report_status status,
 bool stream_report_read(struct commands *commands, const char *name, size_t length, stream_report_done *done,
                         void *context);
 
-/* Makes a report of the transaction's replies. NULL when memory is short or the replies are none of Redis'.
+/* Makes a report of the script's replies. NULL when memory is short or the replies are none of Redis'.
  */
 struct stream_report *stream_report_parse(const char *name, size_t length, const struct reply *replies);
 void stream_report_destroy(struct stream_report *report);

@@ -1,4 +1,4 @@
-/* The replies that a stream report is made of, in the order of the commands; for stream_report*.c only. */
+/* The replies that a stream report is made of, in the order of the script's answer; for stream_report*.c. */
 #pragma once
 
 enum stream_reply {
@@ -6,5 +6,4 @@ enum stream_reply {
     STREAM_REPLY_INFO,
     STREAM_REPLY_LAST,
     STREAM_REPLY_MEMORY,
-    STREAM_REPLIES,
 };

@@ -179,6 +179,19 @@ describe('GET /streams', () => {
   });
 });
 
+test('an entry larger than a reply may be costs no connection', async (t) => {
+  const redis = await startRedis();
+  t.after(() => redis.stop());
+  const id = await redis.command('XADD', 'large', '*', 'n', 'x'.repeat(100000));
+  const gateway = await startGateway({ redis, flags: ['--streams', 'large', '--redis-reply-bytes-max', '64KiB'] });
+  t.after(() => gateway.stop());
+  const { status, text } = await gateway.get('/streams/large');
+  assert.equal(status, 200, text);
+  assert.equal(JSON.parse(text).firstId, id);
+  await until('it is in the metrics', async () => (await gateway.metric('sluice_stream_length{stream="large"}')) === 1);
+  assert.doesNotMatch(gateway.log, /redis link down/);
+});
+
 test('publishing trims a stream to what its setting says, unless the request says it', async (t) => {
   const folder = makeFolder();
   const redis = await startRedis({ args: ['--stream-node-max-entries', '1'] }); // so that about is exactly
