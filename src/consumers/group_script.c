@@ -307,7 +307,9 @@ enum group_error group_error_of(const struct reply *reply)
         return GROUP_ERROR_NO_GROUP;
     if (mentions(reply, "WRONGTYPE"))
         return GROUP_ERROR_WRONG_TYPE;
-    if (mentions(reply, "NOPERM") || mentions(reply, "NOAUTH") || mentions(reply, "ACL failure"))
+    /* Inside of a script: Redis 6 and 7.2 say ACL failure, 7.0 begins with the user. */
+    if (mentions(reply, "NOPERM") || mentions(reply, "NOAUTH") || mentions(reply, "ACL failure") ||
+        mentions(reply, "The user executing the script"))
         return GROUP_ERROR_REFUSED;
     return GROUP_ERROR_TRANSIENT;
 }

@@ -230,6 +230,16 @@ describe('consumer groups', () => {
     await worker.close();
   });
 
+  test('a worker of a user who lacks a right is told', async () => {
+    await redis.command('ACL', 'SETUSER', 'narrow', 'on', '>pw', '~*', '&*', '+@all', '-xpending');
+    const other = await startGateway({ redis, flags: ['--redis-url', redis.url.replace(/:\/\/([^@]*@)?/, '://narrow:pw@')] });
+    const worker = await Worker.open(other, 'narrowed', { consumer: 'w' });
+    const { event, data } = await worker.sse.next();
+    assert.deepEqual([event, data], ['refused', '{"reason":"not-permitted"}']);
+    await worker.close();
+    await other.stop();
+  });
+
   test('an entry that is never acknowledged becomes a dead letter', async () => {
     const worker = await Worker.open(gateway, 'poison', { consumer: 'w', max_deliveries: 3, idle: '200ms' });
     const id = await redis.command('XADD', 'poison', '*', 'subject', 'bad', 'raw', Buffer.from([0xff, 0x00]));

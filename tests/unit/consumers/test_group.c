@@ -249,6 +249,17 @@ Test(group, not_permitted_ends_it)
     cr_assert_eq(worker.end, CONSUMER_END_REFUSED);
 }
 
+Test(group, not_permitted_inside_of_a_script_ends_it)
+{
+    struct worker worker = { 0 };
+    consume(&worker, "w", 10);
+    fake_answer(&redis, COMMANDS_ERROR,
+                fake_error("ERR The user executing the script can't run this command or subcommand script: "
+                           "783fb6bc4eb11fe29ac3bb74a668287073688f0d, on @user_script:1."));
+    cr_assert(worker.has_ended);
+    cr_assert_eq(worker.end, CONSUMER_END_REFUSED);
+}
+
 /* --- room --- */
 
 Test(group, no_more_than_prefetch)
