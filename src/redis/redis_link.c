@@ -297,11 +297,10 @@ static void check_idle(struct redis_link *link)
         return;
     }
     arm_timer(link, wait_ms);
-    /* Output at its bound is a sign of no life, too: the link is dead if that lasts. */
-    if (action == KEEPALIVE_PING) {
-        (void)redis_socket_write(link->socket, ping, sizeof(ping) - 1);
+    /* Output at its bound is a sign of no life, too: the link is dead if that lasts. Without memory no PING
+     * is sent, and then none may be waited for: the next reply would be taken for its PONG. */
+    if (action == KEEPALIVE_PING && redis_socket_write(link->socket, ping, sizeof(ping) - 1))
         keepalive_ping_sent(&link->keepalive, now_ms);
-    }
 }
 
 static void on_reset(evutil_socket_t descriptor, short what, void *context)

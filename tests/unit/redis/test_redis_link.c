@@ -159,6 +159,46 @@ Test(redis_link, connects_and_answers)
     private_redis_stop(&redis);
 }
 
+static unsigned refusals; /* of memory; counted only while `is_short` */
+static bool is_short;
+
+/* What a buffer of output takes, not what a timer takes. */
+static void *allocate_small(size_t size)
+{
+    if (!is_short || size < 256)
+        return malloc(size);
+    refusals++;
+    return NULL;
+}
+
+static bool was_refused(void *context)
+{
+    (void)context;
+    return refusals > 0;
+}
+
+Test(redis_link, a_ping_for_which_there_was_no_memory_takes_no_reply)
+{
+    struct private_redis redis;
+    struct probe probe;
+    const struct redis_link_options fast = { .ping_after_ms = 50, .ping_timeout_ms = 1000 };
+    event_set_mem_functions(allocate_small, realloc, free);
+    private_redis_start(&redis, NULL);
+    probe_open_with(&probe, redis.address, &fast);
+    redis_link_start(probe.link);
+    cr_assert(wait_until(probe.base, is_ready, &probe, 3000));
+    is_short = true;
+    cr_assert(wait_until(probe.base, was_refused, &probe, 3000));
+    is_short = false;
+    cr_assert(send_words(&probe, 2, "ECHO", "hello"));
+    cr_assert(wait_until(probe.base, has_reply, &probe, 3000), "it was taken for the answer to the PING");
+    cr_assert_str_eq(probe.last_reply, "hello");
+    wait_ms(probe.base, 200);
+    cr_assert_eq(probe.replies, 1, "later PINGs are sent, and their answers are nobody's");
+    probe_close(&probe);
+    private_redis_stop(&redis);
+}
+
 Test(redis_link, selects_the_database_as_an_acl_user)
 {
     struct private_redis redis;
