@@ -259,3 +259,8 @@ void redis_sentinel_cancel(struct redis_sentinel *sentinel)
 {
     disconnect(sentinel);
 }
+
+void redis_sentinel_distrust(struct redis_sentinel *sentinel)
+{
+    sentinel->current = (sentinel->current + 1) % sentinel->options.url->sentinel_count;
+}

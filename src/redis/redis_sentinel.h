@@ -32,3 +32,6 @@ void redis_sentinel_destroy(struct redis_sentinel *sentinel);
 /* Calls `done` once, never inside, unless cancelled before. What is under way is cancelled. */
 void redis_sentinel_ask(struct redis_sentinel *sentinel);
 void redis_sentinel_cancel(struct redis_sentinel *sentinel);
+
+/* What was answered was of no use: the next question begins with the next one. */
+void redis_sentinel_distrust(struct redis_sentinel *sentinel);

@@ -17,6 +17,7 @@ struct redis_target {
     struct redis_sentinel *sentinel; /* NULL without Sentinels */
     struct event *watch;
     bool is_watching;
+    bool is_doubtful; /* a Sentinel has answered, and no connection of use has come of it yet */
     uint64_t timeout_ms;
     struct redis_url master; /* the URL with the address that was found; host and display are its own */
     char *display;
@@ -66,6 +67,7 @@ static void on_answer(void *context, const char *host, uint16_t port, const char
         target->events.on_connected(target->events.context, -1, problem);
         return;
     }
+    target->is_doubtful = true;
     struct redis_url master = {
         .is_tls = target->url->is_tls, .host = strdup(host), .port = port, .database = target->url->database
     };
@@ -132,10 +134,15 @@ void redis_target_connect(struct redis_target *target, uint64_t timeout_ms)
 {
     redis_target_cancel(target);
     target->timeout_ms = timeout_ms;
-    if (target->sentinel)
-        redis_sentinel_ask(target->sentinel);
-    else
+    if (!target->sentinel) {
         redis_connector_start(target->connector, target->url, timeout_ms);
+        return;
+    }
+    /* A Sentinel that was cut off from the others may name a master of yesterday for ever. */
+    if (target->is_doubtful)
+        redis_sentinel_distrust(target->sentinel);
+    target->is_doubtful = false;
+    redis_sentinel_ask(target->sentinel);
 }
 
 void redis_target_watch(struct redis_target *target)
@@ -143,6 +150,7 @@ void redis_target_watch(struct redis_target *target)
     if (!target->sentinel)
         return;
     target->is_watching = true;
+    target->is_doubtful = false;
     watch_again(target);
 }
 

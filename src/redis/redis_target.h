@@ -1,6 +1,6 @@
 /*
  * Where a link connects to: the address of its URL, or the master that Sentinels name, asked before each
- * connection.
+ * connection: the one whose word was good last time, or after one that was not the next.
  *
  *     redis_target_connect(target, …);   on_connected, once
  *     redis_target_watch(target);        on_moved, when the Sentinels name another master than this one
@@ -42,7 +42,7 @@ void redis_target_destroy(struct redis_target *target);
 
 /* on_connected is never called inside. The caller limits all of it; `timeout_ms` is for the addresses. */
 void redis_target_connect(struct redis_target *target, uint64_t timeout_ms);
-/* Nothing without Sentinels. */
+/* The connection is of use. Nothing without Sentinels. */
 void redis_target_watch(struct redis_target *target);
 void redis_target_cancel(struct redis_target *target);
 

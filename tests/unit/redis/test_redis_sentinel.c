@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "redis/redis_target.h"
 #include "redis_fixture.h"
 
 #define SENTINELS_MAX 3
@@ -221,5 +222,58 @@ Test(redis_sentinel, cancelled_it_says_nothing)
     redis_sentinel_cancel(fixture.sentinel);
     wait_ms(fixture.base, 100);
     cr_assert_eq(fixture.answers, 0u);
+    close_fixture(&fixture);
+}
+
+/* --- the target, which asks them ------------------------------------------------------------------------ */
+
+struct attempt {
+    unsigned ends;
+    int descriptor;
+};
+
+static void on_connected(void *context, int descriptor, const char *problem)
+{
+    (void)problem;
+    struct attempt *attempt = context;
+    attempt->ends++;
+    attempt->descriptor = descriptor;
+    if (descriptor >= 0)
+        evutil_closesocket(descriptor);
+}
+
+static bool has_ended(void *context)
+{
+    return ((struct attempt *)context)->ends > 0;
+}
+
+static bool connects(struct fixture *fixture, struct redis_target *target, struct attempt *attempt)
+{
+    attempt->ends = 0;
+    redis_target_connect(target, 1000);
+    cr_assert(wait_until(fixture->base, has_ended, attempt, 5000));
+    return attempt->descriptor >= 0;
+}
+
+Test(redis_sentinel, one_that_names_the_wrong_master_for_ever_is_not_asked_for_ever)
+{
+    struct fixture fixture;
+    struct attempt attempt;
+    char wrong[64], right[64];
+    const char *const answers[] = { wrong, right };
+    snprintf(wrong, sizeof(wrong), "*2\r\n$9\r\n127.0.0.1\r\n$5\r\n%05d\r\n", free_port());
+    open_fixture(&fixture, 2, answers, "");
+    snprintf(right, sizeof(right), "*2\r\n$9\r\n127.0.0.1\r\n$5\r\n%05u\r\n",
+             (unsigned)fixture.fakes[1].port);
+    const struct redis_target_options options = { .url = &fixture.url };
+    const struct redis_target_events events = { .on_connected = on_connected, .context = &attempt };
+    struct redis_target *target = redis_target_create(fixture.base, NULL, &options, &events);
+    cr_assert_not_null(target);
+    cr_assert(!connects(&fixture, target, &attempt));
+    cr_assert(connects(&fixture, target, &attempt));
+    redis_target_watch(target);
+    cr_assert(connects(&fixture, target, &attempt), "it stays with whose word was good");
+    cr_assert_eq(fixture.fakes[0].connections, 1u);
+    redis_target_destroy(target);
     close_fixture(&fixture);
 }
