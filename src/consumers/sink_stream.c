@@ -31,9 +31,10 @@ struct sink_stream {
 };
 
 enum held_state {
-    HELD_POSTED,  /* the outlet has it */
-    HELD_ACKING,  /* delivered; Redis has been told */
-    HELD_UNACKED, /* delivered; Redis has to be told again */
+    HELD_POSTED,   /* the outlet has it */
+    HELD_ACKING,   /* delivered; Redis has been told */
+    HELD_UNACKED,  /* delivered; Redis has to be told again */
+    HELD_RETURNED, /* given back; Redis has been told */
 };
 
 struct held {
@@ -121,13 +122,24 @@ static void give_up(struct held *held, const char *reason)
     let_go(held);
 }
 
+static void on_given_back(void *context, enum group_ids_status status, const bool *done, size_t count,
+                          const char *problem)
+{
+    (void)status;
+    (void)done;
+    (void)count;
+    (void)problem;
+    let_go(context);
+}
+
+/* Held until Redis has answered: a process that ends before may have said nothing but the script's name. */
 static void give_back(struct held *held)
 {
     struct sink_stream *sink = held->sink;
-    if (sink->consumer)
-        (void)group_consumer_nack(sink->consumer, &held->id, 1, NULL, NULL);
     sink->figures->returned++;
-    let_go(held);
+    held->state = HELD_RETURNED;
+    if (!sink->consumer || !group_consumer_nack(sink->consumer, &held->id, 1, on_given_back, held))
+        let_go(held);
 }
 
 static void on_posted(void *context, enum outlet_end end, const char *reason)
@@ -265,8 +277,10 @@ static void touch_held(struct sink_stream *sink)
     struct entry_id ids[IDS_PER_COMMAND];
     size_t count = 0;
     for (struct list *node = sink->held.next; node != &sink->held; node = node->next) {
-        ids[count++] = LIST_OWNER(node, struct held, node)->id;
-        if (count < IDS_PER_COMMAND && node->next != &sink->held)
+        const struct held *held = LIST_OWNER(node, struct held, node);
+        if (held->state != HELD_RETURNED)
+            ids[count++] = held->id;
+        if (count == 0 || (count < IDS_PER_COMMAND && node->next != &sink->held))
             continue;
         (void)group_consumer_touch(sink->consumer, ids, count); /* next time again */
         count = 0;

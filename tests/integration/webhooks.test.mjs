@@ -5,6 +5,7 @@ import { createHmac } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { startFaultProxy } from '../support/fault_proxy.mjs';
 import { sluice, startGateway } from '../support/gateway.mjs';
 import { freePort, makeFolder, removeFolder, runProcess } from '../support/processes.mjs';
 import { startReceiver } from '../support/receiver.mjs';
@@ -276,6 +277,19 @@ test('at the end what is being sent is finished, and the rest is for the next on
   await start();
   await until('the rest has arrived', () => receiver.accepted.size === 6);
   assert.equal(receiver.requests.length, 6);
+});
+
+test('at the end it waits until Redis knows what was given back', async (t) => {
+  const receiver = await startReceiver(t, () => 500);
+  const { redis, start } = await setUp(t, [{ ...QUICK, name: 'w', stream: 's', url: receiver.url, backoff: '1m', backoff_max: '1m' }]);
+  const proxy = await startFaultProxy(t, redis.socket);
+  const gateway = await start({ redis: proxy });
+  await redis.command('XADD', 's', '*', 'n', 1);
+  await receiver.request();
+  proxy.delay(100, { to: 'gateway' });
+  await gateway.stop();
+  const returned = await redis.command('XPENDING', 's', 'sink:w', 'IDLE', 1000000, '-', '+', 10);
+  assert.equal(returned.length, 1, JSON.stringify(await redis.command('XPENDING', 's', 'sink:w', '-', '+', 10)));
 });
 
 test('nothing is lost with a receiver that fails at random, two gateways, and one of them killed', async (t) => {
