@@ -14,9 +14,20 @@
 
 /*
  * KEYS: stream. ARGV: group, start. Ids are compared as numbers: their milliseconds stay exact for 285,000
- * years.
+ * years. A group that is there is only looked at: Redis at maxmemory makes none, but lets them be read.
  */
 static const char create_script[] =
+    "local function find(made)\n"
+    "  local groups = redis.pcall('XINFO', 'GROUPS', KEYS[1])\n"
+    "  if groups.err and not groups.err:find('no such key', 1, true) then return groups end\n"
+    "  for _, group in ipairs(groups) do\n"
+    "    local facts = {}\n"
+    "    for i = 1, #group, 2 do facts[group[i]] = group[i + 1] end\n"
+    "    if facts['name'] == ARGV[1] then return {made, facts['last-delivered-id']} end\n"
+    "  end\n"
+    "end\n"
+    "local found = find(0)\n"
+    "if found then return found end\n"
     "local start = ARGV[2]\n"
     "if start ~= '$' then\n"
     "  local last\n"
@@ -33,13 +44,8 @@ static const char create_script[] =
     "  end\n"
     "end\n"
     "local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM')\n"
-    "if made.err and not made.err:find('BUSYGROUP', 1, true) then return made end\n"
-    "for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do\n"
-    "  local facts = {}\n"
-    "  for i = 1, #group, 2 do facts[group[i]] = group[i + 1] end\n"
-    "  if facts['name'] == ARGV[1] then return {made.err and 0 or 1, facts['last-delivered-id']} end\n"
-    "end\n"
-    "return redis.error_reply('NOGROUP vanished')\n";
+    "if made.err then return made end\n"
+    "return find(1) or redis.error_reply('NOGROUP vanished')\n";
 
 /*
  * bury(id, deliveries, reason): true when it is in the dead letters or was deleted, second whether the entry

@@ -240,6 +240,20 @@ describe('consumer groups', () => {
     await other.stop();
   });
 
+  test('a worker that comes while Redis is at maxmemory gets what is there', async () => {
+    await redis.command('XGROUP', 'CREATE', 'full', 'g', '0', 'MKSTREAM');
+    const added = await add(redis, 'full', 2);
+    await redis.command('CONFIG', 'SET', 'maxmemory', 1);
+    try {
+      const worker = await Worker.open(gateway, 'full', { consumer: 'w' });
+      assert.deepEqual(ids(await worker.take(2)), added);
+      await worker.ack(...added);
+      await worker.close();
+    } finally {
+      await redis.command('CONFIG', 'SET', 'maxmemory', 0);
+    }
+  });
+
   test('an entry that is never acknowledged becomes a dead letter', async () => {
     const worker = await Worker.open(gateway, 'poison', { consumer: 'w', max_deliveries: 3, idle: '200ms' });
     const id = await redis.command('XADD', 'poison', '*', 'subject', 'bad', 'raw', Buffer.from([0xff, 0x00]));
