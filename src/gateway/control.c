@@ -220,6 +220,8 @@ static void on_missed(void *context, enum commands_status status, const struct r
                           "redis refused to say who was revoked; it needs XRANGE on sluice:*",
                           (const struct log_field[]){ LOG_BYTES("problem", reply->text, reply->text_length) },
                           1);
+        if (reply_error_is_transient(reply))
+            read_again(control);
     } else if (status == COMMANDS_UNSENT) {
         read_again(control);
     }

@@ -200,6 +200,35 @@ test('what is revoked while a gateway loses Redis twice in a row is not overlook
   await stream.end();
 });
 
+test('what is revoked is not overlooked when Redis is busy just as it is asked', async (t) => {
+  const redis = await startRedis();
+  const proxy = await startFaultProxy(t, redis.socket);
+  const environment = { SLUICE_JWT_SECRET: SECRET };
+  const near = await startGateway({ redis, environment });
+  t.after(() => redis.stop());
+  t.after(() => near.stop());
+  const far = await startGateway({ redis: proxy.url, environment });
+  t.after(() => far.stop());
+  const listening = (count) => until(`${count} to listen`, async () => (await redis.subscriptions('sluice:control')) === count);
+  await listening(2);
+  const stream = await far.stream('/events/stream?channel=a', as('ann'));
+  await stream.seesRetry();
+  let asked = 0;
+  proxy.intercept('XRANGE', (command, connection) => {
+    if (asked++ > 0) return;
+    connection.answer('-BUSY Redis is busy running a script.\r\n');
+    return 'drop';
+  });
+  proxy.refuse();
+  proxy.cut({ link: 'feed' });
+  await listening(1);
+  assert.equal((await revoke(near, 'ann')).status, 200);
+  proxy.isRefusing = false;
+  await listening(2);
+  assert.equal((await stream.nextWhere(isExpired, 10000)).data, REVOKED);
+  await stream.end();
+});
+
 /** A gateway that asks an application, to which every session is u1's for as long as `session.isKnown`. */
 async function startWithApplication(t) {
   const redis = await startRedis();
