@@ -44,8 +44,7 @@ static bool keep(struct dispatcher_port *port, const struct hub_event *event)
     return has_room && hub_events_append(&port->events, event);
 }
 
-/* Adds position and generation. Takes over event->kept in any case. */
-static void tell(struct dispatcher *dispatcher, struct dispatcher_port *port, struct hub_event event)
+void dispatcher_tell(struct dispatcher *dispatcher, struct dispatcher_port *port, struct hub_event event)
 {
     event.sequence = dispatcher->sequence;
     event.generation = dispatcher->generation;
@@ -63,26 +62,27 @@ static void tell(struct dispatcher *dispatcher, struct dispatcher_port *port, st
 static void tell_all(struct dispatcher *dispatcher, const struct hub_event *event)
 {
     for (unsigned i = 0; i < dispatcher->port_count; i++)
-        tell(dispatcher, &dispatcher->ports[i], *event);
+        dispatcher_tell(dispatcher, &dispatcher->ports[i], *event);
 }
 
-static void tell_those_who_want(struct dispatcher *dispatcher, const struct dispatcher_topic *topic,
-                                struct hub_event *event)
+void dispatcher_tell_those_who_want(struct dispatcher *dispatcher, const struct dispatcher_topic *topic,
+                                    struct hub_event *event)
 {
     event->topic_kind = topic->kind;
     event->name = topic->name;
     event->name_length = topic->length;
     for (unsigned i = 0; i < dispatcher->port_count; i++)
         if (topic->interests[i])
-            tell(dispatcher, &dispatcher->ports[i], *event);
+            dispatcher_tell(dispatcher, &dispatcher->ports[i], *event);
 }
 
 void dispatcher_turn_end(struct dispatcher *dispatcher)
 {
-    dispatcher_end_publish(dispatcher);
+    bool is_told = !dispatcher_publish_is_in_part(dispatcher);
+    if (is_told)
+        dispatcher_end_publish(dispatcher);
     /* Before any client can be given an id of it. */
     atomic_store_explicit(&dispatcher->newest, dispatcher->sequence, memory_order_release);
-    bool is_told = true;
     for (unsigned i = 0; i < dispatcher->port_count; i++) {
         struct dispatcher_port *port = &dispatcher->ports[i];
         if (port->has_lost && tell_of_loss(dispatcher, port))
@@ -123,6 +123,7 @@ struct dispatcher *dispatcher_create(struct event_base *base, const struct dispa
     dispatcher->options = *options;
     dispatcher->source = *source;
     dispatcher->metrics = metrics;
+    list_init(&dispatcher->publish_topics);
     dispatcher->flush = event_new(base, -1, 0, on_flush, dispatcher);
     bool is_whole = dispatcher->flush != NULL;
     for (size_t kind = 0; kind < TOPIC_KINDS; kind++)
@@ -196,7 +197,7 @@ static void tell_state(struct dispatcher *dispatcher, struct dispatcher_port *po
             event.floor_reason = GAP_TRIMMED;
         }
     }
-    tell(dispatcher, port, event);
+    dispatcher_tell(dispatcher, port, event);
     flush_soon(dispatcher);
 }
 
@@ -237,20 +238,20 @@ void dispatcher_leave(struct dispatcher *dispatcher, struct dispatcher_port *por
 void dispatcher_refuse(struct dispatcher *dispatcher, struct dispatcher_port *port,
                        const struct dispatcher_wish *wish, const char *problem)
 {
-    tell(dispatcher, port,
-         (struct hub_event){ .kind = HUB_REFUSED,
-                             .topic_kind = wish->kind,
-                             .name = wish->name,
-                             .name_length = wish->length,
-                             .problem = problem,
-                             .problem_length = strlen(problem) + 1 });
+    dispatcher_tell(dispatcher, port,
+                    (struct hub_event){ .kind = HUB_REFUSED,
+                                        .topic_kind = wish->kind,
+                                        .name = wish->name,
+                                        .name_length = wish->length,
+                                        .problem = problem,
+                                        .problem_length = strlen(problem) + 1 });
     flush_soon(dispatcher);
 }
 
 void dispatcher_put_off(struct dispatcher *dispatcher, struct dispatcher_port *port,
                         const struct dispatcher_wish *wish)
 {
-    tell(
+    dispatcher_tell(
         dispatcher, port,
         (struct hub_event){
             .kind = HUB_PUT_OFF, .topic_kind = wish->kind, .name = wish->name, .name_length = wish->length });
@@ -259,7 +260,7 @@ void dispatcher_put_off(struct dispatcher *dispatcher, struct dispatcher_port *p
 
 void dispatcher_catch_up(struct dispatcher *dispatcher, struct dispatcher_port *port)
 {
-    tell(dispatcher, port, (struct hub_event){ .kind = HUB_CAUGHT_UP });
+    dispatcher_tell(dispatcher, port, (struct hub_event){ .kind = HUB_CAUGHT_UP });
     flush_soon(dispatcher);
 }
 
@@ -303,10 +304,10 @@ void dispatcher_confirmed(struct dispatcher *dispatcher, enum topic_kind kind, c
         /* Older cursors know nothing of what this topic missed while it was not subscribed. */
         ring_clear(&topic->ring, ++dispatcher->sequence, GAP_TRIMMED);
     }
-    tell_those_who_want(dispatcher, topic,
-                        &(struct hub_event){ .kind = HUB_CONFIRMED,
-                                             .floor = topic->ring.floor,
-                                             .floor_reason = topic->ring.floor_reason });
+    dispatcher_tell_those_who_want(dispatcher, topic,
+                                   &(struct hub_event){ .kind = HUB_CONFIRMED,
+                                                        .floor = topic->ring.floor,
+                                                        .floor_reason = topic->ring.floor_reason });
 }
 
 void dispatcher_refused(struct dispatcher *dispatcher, enum topic_kind kind, const char *name, size_t length,
@@ -315,93 +316,22 @@ void dispatcher_refused(struct dispatcher *dispatcher, enum topic_kind kind, con
     struct dispatcher_topic *topic = map_get(dispatcher->topics[kind], name, length);
     if (!topic)
         return;
-    tell_those_who_want(dispatcher, topic,
-                        &(struct hub_event){
-                            .kind = HUB_REFUSED, .problem = problem, .problem_length = strlen(problem) + 1 });
+    if (kind != TOPIC_STREAM)
+        dispatcher_end_publish(dispatcher);
+    dispatcher_tell_those_who_want(dispatcher, topic,
+                                   &(struct hub_event){ .kind = HUB_REFUSED,
+                                                        .problem = problem,
+                                                        .problem_length = strlen(problem) + 1 });
     dispatcher_forget_topic(dispatcher, topic);
     flush_soon(dispatcher);
-}
-
-/*
- * One PUBLISH reaches us once for its channel and once for each pattern that matches, right behind one
- * another, the channel first. It keeps one sequence, so that a client that asked for several of them gets it
- * once.
- */
-static bool same_publish(const struct dispatcher *dispatcher, const struct dispatcher_topic *topic,
-                         const char *channel, size_t channel_length, const char *payload,
-                         size_t payload_length)
-{
-    const struct message *last = dispatcher->publish;
-    return topic->kind == TOPIC_PATTERN && last && topic->last_sequence != last->sequence &&
-           last->channel_length == channel_length && last->payload_length == payload_length &&
-           memcmp(message_channel(last), channel, channel_length) == 0 &&
-           memcmp(message_payload(last), payload, payload_length) == 0;
-}
-
-static struct message *new_publish(struct dispatcher *dispatcher, const char *channel, size_t channel_length,
-                                   const char *payload, size_t payload_length)
-{
-    dispatcher_end_publish(dispatcher);
-    dispatcher->sequence++;
-    struct message *message = message_create(channel, channel_length, payload, payload_length);
-    if (!message)
-        return NULL;
-    message->sequence = dispatcher->sequence;
-    message->received_ns = clock_now_ns();
-    if (message_is_of_batch(message))
-        message->kind = payload_classify(payload, payload_length);
-    dispatcher->publish = message;
-    return message;
-}
-
-/* One cache answers those who ask for a batch: it learns of what others listen to. */
-static void tell_owner(struct dispatcher *dispatcher, const struct dispatcher_topic *topic,
-                       struct message *message)
-{
-    if (dispatcher->hub_count < 2 || !message_is_of_batch(message))
-        return;
-    size_t length;
-    const char *id = message_batch_id(message, &length);
-    struct dispatcher_port *owner = dispatcher->hubs[snapshot_cache_owner(id, length, dispatcher->hub_count)];
-    if (!topic->interests[owner->number])
-        tell(dispatcher, owner, (struct hub_event){ .kind = HUB_LIVE, .message = message });
-}
-
-void dispatcher_message(struct dispatcher *dispatcher, enum topic_kind kind, const char *topic_name,
-                        size_t topic_length, const char *channel, size_t channel_length, const char *payload,
-                        size_t payload_length)
-{
-    dispatcher->metrics->events_consumed++;
-    struct dispatcher_topic *topic = map_get(dispatcher->topics[kind], topic_name, topic_length);
-    if (!topic || !topic->is_confirmed)
-        return; /* just unsubscribed */
-    struct message *message =
-        same_publish(dispatcher, topic, channel, channel_length, payload, payload_length)
-            ? dispatcher->publish
-            : new_publish(dispatcher, channel, channel_length, payload, payload_length);
-    topic->last_sequence = dispatcher->sequence;
-    if (!message)
-        ring_clear(&topic->ring, dispatcher->sequence, GAP_TRIMMED);
-    else if (dispatcher->hub_count > 1)
-        ring_append(&topic->ring, message, dispatcher->options.replay_messages,
-                    dispatcher->options.replay_bytes);
-    tell_those_who_want(dispatcher, topic, &(struct hub_event){ .kind = HUB_MESSAGE, .message = message });
-    if (message)
-        tell_owner(dispatcher, topic, message);
-}
-
-void dispatcher_end_publish(struct dispatcher *dispatcher)
-{
-    message_release(dispatcher->publish);
-    dispatcher->publish = NULL;
 }
 
 void dispatcher_fence(struct dispatcher *dispatcher, unsigned port_number, uint64_t token)
 {
     dispatcher_end_publish(dispatcher);
     if (port_number < dispatcher->port_count)
-        tell(dispatcher, &dispatcher->ports[port_number],
-             (struct hub_event){ .kind = HUB_FENCE, .token = token });
+        dispatcher_tell(dispatcher, &dispatcher->ports[port_number],
+                        (struct hub_event){ .kind = HUB_FENCE, .token = token });
 }
 
 void dispatcher_invalidated(struct dispatcher *dispatcher, const char *batch_id, size_t length)
@@ -423,7 +353,8 @@ void dispatcher_watched(struct dispatcher *dispatcher, const char *stream, size_
     topic->last_entry = last;
     if (dispatcher_drop_if_unwanted(dispatcher, topic))
         return;
-    tell_those_who_want(dispatcher, topic, &(struct hub_event){ .kind = HUB_WATCHED, .entry = last });
+    dispatcher_tell_those_who_want(dispatcher, topic,
+                                   &(struct hub_event){ .kind = HUB_WATCHED, .entry = last });
     flush_soon(dispatcher);
 }
 
@@ -434,7 +365,6 @@ void dispatcher_entry(struct dispatcher *dispatcher, const char *stream, size_t 
     if (!topic || !topic->is_confirmed)
         return;
     dispatcher->metrics->stream_entries++;
-    dispatcher_end_publish(dispatcher);
     dispatcher->sequence++;
     topic->last_entry = id;
     struct message *message = json ? message_create(stream, length, json, json_length) : NULL;
@@ -443,8 +373,8 @@ void dispatcher_entry(struct dispatcher *dispatcher, const char *stream, size_t 
         message->received_ns = clock_now_ns();
         message->entry = id;
     }
-    tell_those_who_want(dispatcher, topic,
-                        &(struct hub_event){ .kind = HUB_ENTRY, .message = message, .entry = id });
+    dispatcher_tell_those_who_want(dispatcher, topic,
+                                   &(struct hub_event){ .kind = HUB_ENTRY, .message = message, .entry = id });
     message_release(message);
 }
 
@@ -455,7 +385,7 @@ void dispatcher_stream_broken(struct dispatcher *dispatcher, const char *stream,
     if (!topic || !topic->is_confirmed)
         return;
     topic->last_entry = last;
-    tell_those_who_want(
+    dispatcher_tell_those_who_want(
         dispatcher, topic,
         &(struct hub_event){ .kind = HUB_STREAM_BROKEN, .floor_reason = reason, .entry = last });
     flush_soon(dispatcher);

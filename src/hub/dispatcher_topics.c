@@ -12,6 +12,7 @@ static void count_topics(struct dispatcher *dispatcher)
 
 static void topic_free(struct dispatcher_topic *topic)
 {
+    list_remove(&topic->in_publish);
     ring_free(&topic->ring);
     free(topic);
 }

@@ -121,6 +121,16 @@ describe('streams', () => {
     await stream.close();
   });
 
+  test('large ones, of which a turn brings only a part, as well', async () => {
+    const stream = await openPatterns('/events/stream?channel=large.lap&pattern=large.*&format=raw', 1);
+    await until('the channel', () => redis.subscriptions('large.lap'));
+    const sent = Array.from({ length: 40 }, (_, n) => String(n).padStart(100_000, 'x'));
+    for (const payload of sent) await redis.publish('large.lap', payload);
+    await redis.publish('large.lap', 'end');
+    assert.deepEqual((await stream.take(41)).map(({ data }) => data.slice(-3)), [...sent.map((payload) => payload.slice(-3)), 'end']);
+    await stream.close();
+  });
+
   test('the same channel asked for twice gives each event once', async () => {
     const stream = await open('/events/stream?channel=twice&channel=twice&channel=last', 'twice', 'last');
     await redis.publish('twice', '1');

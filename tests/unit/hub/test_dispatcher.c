@@ -302,6 +302,77 @@ Test(dispatcher, one_publish_by_several_topics_has_one_sequence)
     cr_expect_str_eq(hubs[1].told, "x@4 x@5 ");
 }
 
+static void want_pattern(struct hub_stub *hub, const char *name)
+{
+    struct dispatcher_wish pattern = wish(hub, name);
+    pattern.kind = TOPIC_PATTERN;
+    cr_expect(dispatcher_want(dispatcher, hub->port, &pattern));
+    dispatcher_confirmed(dispatcher, TOPIC_PATTERN, name, strlen(name));
+}
+
+static void say_pattern(const char *pattern, const char *channel, const char *payload)
+{
+    dispatcher_message(dispatcher, TOPIC_PATTERN, pattern, strlen(pattern), channel, strlen(channel), payload,
+                       strlen(payload));
+}
+
+Test(dispatcher, a_turn_that_ends_within_a_publish_does_not_divide_it)
+{
+    struct dispatcher_wish orders = {
+        .kind = TOPIC_STREAM, .interest = INTEREST_HUB, .name = "s", .length = 1
+    };
+    want(&hubs[0], "ab");
+    confirm("ab");
+    want_pattern(&hubs[0], "a*");
+    want_pattern(&hubs[0], "other*");
+    dispatcher_want(dispatcher, hubs[0].port, &orders);
+    dispatcher_watched(dispatcher, "s", 1, (struct entry_id){ .ms = 5 });
+    turn();
+    forget();
+    say("ab", "x");
+    turn();
+    cr_expect_str_eq(hubs[0].told, "", "more of it is to come");
+    dispatcher_entry(dispatcher, "s", 1, (struct entry_id){ .ms = 6 }, "{}", 2);
+    turn();
+    cr_expect_str_eq(hubs[0].told, "entry{}@5 ", "nobody waits for it");
+    say_pattern("a*", "ab", "x");
+    say_pattern("a*", "ab", "x");
+    turn();
+    cr_expect_str_eq(hubs[0].told, "entry{}@5 x@6 x@6 x@7 ", "%s", hubs[0].told);
+}
+
+Test(dispatcher, who_leaves_within_a_publish_and_who_comes)
+{
+    want(&hubs[0], "ab");
+    confirm("ab");
+    want_pattern(&hubs[0], "a*");
+    turn();
+    forget();
+    say("ab", "x");
+    turn();
+    leave(&hubs[0], "ab");
+    want(&hubs[1], "ab");
+    confirm("ab");
+    turn();
+    cr_expect_str_eq(hubs[1].told, "confirmed@5 ", "%s", hubs[1].told);
+    cr_expect_str_eq(hubs[0].told, "", "nobody is there by which it came");
+}
+
+Test(dispatcher, a_publish_that_stays_in_part_is_told)
+{
+    want(&hubs[0], "ab");
+    confirm("ab");
+    want_pattern(&hubs[0], "a*");
+    turn();
+    forget();
+    say("ab", "x");
+    turn();
+    cr_expect_str_eq(hubs[0].told, "");
+    dispatcher_feed_down(dispatcher);
+    turn();
+    cr_expect_str_eq(hubs[0].told, "x@4 down@4 ");
+}
+
 Test(dispatcher, a_fence_is_told_to_whom_it_belongs)
 {
     dispatcher_fence(dispatcher, dispatcher_port_number(hubs[1].port), 5);
