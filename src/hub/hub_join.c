@@ -72,9 +72,11 @@ static void go_waiting(struct hub *hub, struct subscriber *subscriber, enum join
 
 void hub_announce_gap(struct hub *hub, struct subscriber *subscriber, struct chunk *gap)
 {
-    if (subscriber->composite) {
+    bool is_of_batch = subscriber->format == STREAM_BATCH;
+    if (subscriber->composite || is_of_batch) {
         struct buffer out = { 0 };
-        hub_append_gap(hub, subscriber, hub->sync_sequence, GAP_REDIS_RECONNECT, NULL, &out);
+        hub_append_gap(hub, subscriber, is_of_batch ? SNAPSHOT_OWED : hub->sync_sequence, GAP_REDIS_RECONNECT,
+                       NULL, &out);
         if (!hub_send_built(hub, subscriber, &out))
             return;
     } else {
@@ -85,7 +87,7 @@ void hub_announce_gap(struct hub *hub, struct subscriber *subscriber, struct chu
             return;
         }
     }
-    if (subscriber->format == STREAM_BATCH || subscriber->topic_count > 1)
+    if (is_of_batch || subscriber->topic_count > 1)
         go_waiting(hub, subscriber, JOIN_AFTER_GAP, hub->sync_sequence);
 }
 
@@ -114,8 +116,7 @@ bool hub_find_gap(struct subscriber *subscriber, enum gap_reason *ret_reason)
     return false;
 }
 
-/* A block with only an id: who is cut before the first event comes back to this place. */
-static void append_place(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
+void hub_append_place(struct hub *hub, struct subscriber *subscriber, struct buffer *out)
 {
     hub_append_id_line(hub, subscriber, hub->sequence, out);
     buffer_append_byte(out, '\n');
@@ -133,7 +134,7 @@ static void join_plain(struct hub *hub, struct subscriber *subscriber)
     out.failed |= !hub_collect_replay(subscriber, &replay);
     hub_append_replay(hub, subscriber, &replay, gap, reason, &out);
     if (!gap && replay.count == 0)
-        append_place(hub, subscriber, &out);
+        hub_append_place(hub, subscriber, &out);
     free(replay.messages);
     if (hub_send_built(hub, subscriber, &out))
         hub_go_live(hub, subscriber);

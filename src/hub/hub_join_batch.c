@@ -83,7 +83,7 @@ static void check_caught_up(struct hub *hub, struct subscriber *subscriber, stru
     enum gap_reason reason;
     if (subscriber->join != JOIN_CAUGHT_UP || hub_rings_cover(subscriber, &reason))
         return;
-    hub_append_gap(hub, subscriber, hub->sequence, reason, NULL, out);
+    hub_append_gap(hub, subscriber, SNAPSHOT_OWED, reason, NULL, out);
     subscriber->join = JOIN_AFTER_GAP;
 }
 
@@ -128,6 +128,8 @@ static void on_snapshot(void *context, enum snapshot_status status, const struct
         hub->metrics->sse_events++;
     } else if (over) {
         frames_append_complete(&out, hub->epoch, subscriber->sequence, snapshot->bytes, snapshot->length);
+    } else if (subscriber->join == JOIN_AFTER_GAP) {
+        hub_append_place(hub, subscriber, &out); /* there is none: nothing is owed any more */
     }
     join_with(hub, subscriber, &out, over);
     hub_watch_joined(hub, subscriber, snapshot, subscriber->join != JOIN_CAUGHT_UP);
@@ -163,7 +165,7 @@ void hub_join_batch(struct hub *hub, struct subscriber *subscriber)
     struct buffer out = { 0 };
     hub_append_greeting(hub, subscriber, &out);
     if (reason != GAP_REASONS && subscriber->join != JOIN_CAUGHT_UP) {
-        hub_append_gap(hub, subscriber, hub->sequence, reason, NULL, &out);
+        hub_append_gap(hub, subscriber, SNAPSHOT_OWED, reason, NULL, &out);
         subscriber->join = JOIN_AFTER_GAP;
     }
     if (!hub_send_built(hub, subscriber, &out))

@@ -128,6 +128,11 @@ void hub_cancel_snapshot(struct hub *hub, struct subscriber *subscriber);
 void hub_announce_gap(struct hub *hub, struct subscriber *subscriber, struct chunk *gap);
 
 void hub_go_live(struct hub *hub, struct subscriber *subscriber);
+/* The sequence in the id of a gap that a snapshot is to follow: below what any ring has, so that who is cut
+ * before the snapshot, and comes back with that id, is told of the gap again and given one. */
+#define SNAPSHOT_OWED 0
+/* A block with only an id: who is cut before the first event comes back to this place. */
+void hub_append_place(struct hub *hub, struct subscriber *subscriber, struct buffer *out);
 void hub_append_greeting(struct hub *hub, struct subscriber *subscriber, struct buffer *out);
 bool hub_send_built(struct hub *hub, struct subscriber *subscriber, struct buffer *out);
 

@@ -328,6 +328,65 @@ Test(hub_batch, lost_redis_is_a_gap_and_a_fresh_snapshot)
     client_close(client);
 }
 
+/* A viewer was told of a gap, and is cut before the snapshot that it is owed: it comes back with the gap's
+ * id. */
+static void expect_snapshot_after_cut(struct client *client)
+{
+    cr_assert_eq(client_count(client, "event: gap"), 1u);
+    cr_assert_eq(client_count(client, "event: progress"), 0u);
+    struct stream_request request = request_again(&fixture, batch_request(), client_sequence(client));
+    client_close(client);
+    fixture_turn(&fixture);
+    struct client *again = client_open(&fixture, &request, 0);
+    while (fixture.loads > 0)
+        fixture_answer(&fixture);
+    cr_expect_eq(client_count(again, fixture.stored), 1u, "%s", client_read(again));
+    client_close(again);
+}
+
+Test(hub_batch, cut_between_the_gap_of_a_lost_redis_and_its_snapshot)
+{
+    fixture.stored = RUNNING(10);
+    struct client *client = open_batch();
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    client_clear(client);
+    snapshot_cache_feed_down(fixture.cache, clock_now_ms());
+    fixture_feed_down(&fixture);
+    snapshot_cache_feed_up(fixture.cache);
+    fixture_feed_up(&fixture);
+    fixture.stored = RUNNING(70);
+    fixture_confirm(&fixture, "batch:42");
+    expect_snapshot_after_cut(client);
+}
+
+Test(hub_batch, cut_between_the_gap_of_a_restart_and_its_snapshot)
+{
+    fixture.stored = RUNNING(70);
+    struct stream_request request = request_again(&fixture, batch_request(), 7);
+    request.cursor.epoch++;
+    struct client *client = client_open(&fixture, &request, 0);
+    fixture_confirm(&fixture, "batch:42");
+    expect_snapshot_after_cut(client);
+}
+
+Test(hub_batch, told_of_a_gap_when_there_is_no_snapshot_it_has_its_place)
+{
+    struct stream_request request = request_again(&fixture, batch_request(), 7);
+    request.cursor.epoch++;
+    struct client *client = client_open(&fixture, &request, 0);
+    fixture_confirm(&fixture, "batch:42");
+    fixture_answer(&fixture);
+    request = request_again(&fixture, batch_request(), client_sequence(client));
+    client_close(client);
+    fixture_turn(&fixture);
+    say(RUNNING(1));
+    struct client *again = client_open(&fixture, &request, 0);
+    cr_expect_eq(client_count(again, "event: gap"), 0u, "%s", client_read(again));
+    cr_expect_eq(client_count(again, RUNNING(1)), 1u);
+    client_close(again);
+}
+
 /* A viewer that comes back, has missed nothing, and waits for the snapshot. */
 static struct client *come_back_to_wait(void)
 {
