@@ -13,7 +13,6 @@ static void invalidated(struct hub *hub, const struct hub_event *event)
 static void lost(struct hub *hub, bool feed_up)
 {
     hub->catching_up = false;
-    hub_leave_lingering(hub);
     hub_feed_down(hub);
     hub_streams_lost(hub);
     if (feed_up)

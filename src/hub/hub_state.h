@@ -115,7 +115,6 @@ struct topic *hub_find_topic(struct hub *hub, enum topic_kind kind, const char *
 struct topic *hub_want_topic(struct hub *hub, enum topic_kind kind, const char *name, size_t length);
 void hub_topic_left(struct hub *hub, struct topic *topic);
 void hub_sweep_topics(struct hub *hub);
-void hub_leave_lingering(struct hub *hub); /* before all are asked for again, with the feed still there */
 void hub_subscribe_again(struct hub *hub); /* to what could not be asked for, for want of memory */
 
 /* hub_join.c */

@@ -83,18 +83,6 @@ void hub_sweep_topics(struct hub *hub)
     }
 }
 
-/* What lingers is not asked for again: the dispatcher would tell of it for ever. */
-void hub_leave_lingering(struct hub *hub)
-{
-    struct list *node = hub->lingering_topics.next;
-    while (node != &hub->lingering_topics) {
-        struct topic *topic = LIST_OWNER(node, struct topic, lingering);
-        node = node->next;
-        if (topic->state == TOPIC_CONFIRMED)
-            leave_topic(hub, topic);
-    }
-}
-
 /* --- the feed comes and goes --- */
 
 void hub_feed_down(struct hub *hub)
@@ -178,11 +166,11 @@ void hub_feed_up(struct hub *hub)
         size_t cursor = 0;
         struct topic *topic;
         while ((topic = map_next(hub->topics[kind], &cursor)) != NULL) {
-            if (topic->member_count == 0) {
-                forget_topic(hub, topic);
+            /* Now, or again soon: hub_subscribe_again(). What nobody listens to, too: when only events were
+             * lost it is subscribed still, or about to be, and only what is confirmed can be left. */
+            subscribe(hub, topic);
+            if (topic->member_count == 0)
                 continue;
-            }
-            subscribe(hub, topic); /* now, or again soon: hub_subscribe_again() */
             topic->is_awaited = true;
             hub->sync_pending++;
         }

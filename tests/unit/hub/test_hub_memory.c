@@ -94,7 +94,36 @@ Test(hub_memory, what_nobody_listens_to_when_events_were_lost_is_left)
     fixture_turn(&fixture);
     cr_expect_eq(fixture.unsubscribes, 0u, "both linger");
     hub_apply(fixture.hub, &lost);
+    fixture_turn(&fixture);
+    wait_for_housekeeping();
     cr_expect_eq(fixture.unsubscribes, 2u);
+    cr_expect_eq(fixture.metrics->redis_subscriptions, 0u);
+}
+
+Test(hub_memory, a_channel_that_was_left_before_its_answer_was_lost_is_left)
+{
+    const struct hub_event lost = { .kind = HUB_LOST, .sequence = 3, .generation = 1, .feed_up = true };
+    struct client *client = open_plain("a");
+    client_close(client);
+    fixture_turn(&fixture);
+    hub_apply(fixture.hub, &lost);
+    fixture_confirm(&fixture, "a");
+    wait_for_housekeeping();
+    cr_expect_eq(fixture.unsubscribes, 1u);
+    cr_expect_eq(fixture.metrics->redis_subscriptions, 0u);
+}
+
+Test(hub_memory, the_gap_does_not_wait_for_what_nobody_listens_to)
+{
+    const struct hub_event lost = { .kind = HUB_LOST, .sequence = 3, .generation = 1, .feed_up = true };
+    struct client *client = open_plain("a");
+    fixture_confirm(&fixture, "a");
+    client_close(open_plain("slow"));
+    fixture_turn(&fixture);
+    hub_apply(fixture.hub, &lost);
+    fixture_turn(&fixture);
+    cr_expect_eq(client_count(client, "redis-reconnect"), 1u);
+    client_close(client);
 }
 
 Test(hub_memory, a_stream_that_was_left_before_its_answer_was_lost_is_left)
