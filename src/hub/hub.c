@@ -230,16 +230,18 @@ static bool join_topics(struct hub *hub, struct subscriber *subscriber, const st
 
 static void set_resume(struct hub *hub, struct subscriber *subscriber, const struct stream_request *request)
 {
+    uint64_t newest = hub->source.newest(hub->source.context);
     subscriber->join = JOIN_FRESH;
-    subscriber->sequence = hub->sequence;
+    /* What other hubs have been told by now was before it came, though it may be in a ring that they share.
+     */
+    subscriber->sequence = hub->sequence > newest ? hub->sequence : newest;
     if (request->resume == RESUME_UNKNOWN)
         subscriber->join = JOIN_UNKNOWN;
     if (request->resume != RESUME_CURSOR)
         return;
     if (request->cursor.epoch != hub->epoch) {
         subscriber->join = JOIN_RESTART;
-    } else if (request->cursor.sequence > hub->sequence &&
-               request->cursor.sequence > hub->source.newest(hub->source.context)) {
+    } else if (request->cursor.sequence > subscriber->sequence) {
         subscriber->join = JOIN_UNKNOWN; /* an id of ours that was never given out */
     } else {
         subscriber->join = JOIN_REPLAY;

@@ -33,6 +33,13 @@ static void say(const char *payload)
     dispatcher_turn_end(fixture.dispatcher);
 }
 
+static bool take_nothing(void *context, struct hub_events *events)
+{
+    (void)context;
+    hub_events_clear(events);
+    return true;
+}
+
 #define RUNNING(n) "{\"status\":\"RUNNING\",\"progress\":" #n "}"
 #define COMPLETED "{\"status\":\"COMPLETED\",\"progress\":100}"
 
@@ -206,6 +213,29 @@ Test(hub_batch, who_comes_back_between_set_and_publish_gets_the_message)
     cr_expect_eq(client_count(keeper, RUNNING(2)), 1u);
     client_close(again);
     client_close(keeper);
+}
+
+/* Another hub listens to the batch, and answers for it: ours is told of nothing, and then of all that is
+ * kept. */
+Test(hub_batch, newcomer_is_not_told_what_another_hub_was_told_before)
+{
+    struct dispatcher_port *other = NULL;
+    for (unsigned ports = 1; ports < 2 || snapshot_cache_owner("42", 2, ports) == 0; ports++)
+        other = dispatcher_add_port(fixture.dispatcher, take_nothing, NULL);
+    const struct dispatcher_wish wish = fixture_wish(&fixture, TOPIC_CHANNEL, "batch:42", 8);
+    dispatcher_want(fixture.dispatcher, other, &wish);
+    dispatcher_confirmed(fixture.dispatcher, TOPIC_CHANNEL, "batch:42", 8);
+    say(RUNNING(1));
+    say(COMPLETED);
+    say(RUNNING(5));
+    fixture.stored = RUNNING(5);
+    struct client *client = open_batch();
+    dispatcher_turn_end(fixture.dispatcher);
+    fixture_answer(&fixture);
+    cr_expect_eq(client_count(client, "event: progress"), 1u, "%s", client_read(client));
+    cr_expect_eq(client_count(client, RUNNING(5)), 1u);
+    cr_expect_not(client->ended);
+    client_close(client);
 }
 
 Test(hub_batch, later_viewers_join_from_memory)
