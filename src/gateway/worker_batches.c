@@ -165,20 +165,36 @@ static void drop_at_owner(struct mail *mail)
     free(drop);
 }
 
+/* In the main thread: all the others, and what is kept for those who join. Redis tells of a key that was
+ * there. */
+static void drop_everywhere(struct mail *mail)
+{
+    struct batch_drop *drop = LIST_OWNER(mail, struct batch_drop, mail);
+    struct dispatcher *dispatcher = drop->owner->gateway->dispatcher;
+    dispatcher_invalidated(dispatcher, drop->id, drop->length);
+    dispatcher_turn_end(dispatcher);
+    free(drop);
+}
+
+static void post_drop(struct mailbox *mailbox, struct worker *owner, void (*run)(struct mail *mail),
+                      const char *id, size_t length)
+{
+    struct batch_drop *drop = malloc(sizeof(*drop) + length);
+    if (!drop)
+        return; /* Redis tells the owner, a moment later */
+    *drop = (struct batch_drop){ .mail = { .run = run, .drop = discard }, .owner = owner, .length = length };
+    memcpy(drop->id, id, length);
+    mailbox_post(mailbox, &drop->mail);
+}
+
 static void drop_batch(void *context, const char *id, size_t length)
 {
     struct worker *worker = context, *owner = owner_of(worker, id, length);
     snapshot_cache_drop(worker->cache, id, length);
-    if (owner == worker)
-        return;
-    struct batch_drop *drop = malloc(sizeof(*drop) + length);
-    if (!drop)
-        return; /* Redis tells the owner, a moment later */
-    *drop = (struct batch_drop){ .mail = { .run = drop_at_owner, .drop = discard },
-                                 .owner = owner,
-                                 .length = length };
-    memcpy(drop->id, id, length);
-    mailbox_post(owner->mailbox, &drop->mail);
+    if (owner != worker)
+        post_drop(owner->mailbox, owner, drop_at_owner, id, length);
+    if (!worker->is_local)
+        post_drop(worker->gateway->mailbox, worker, drop_everywhere, id, length);
 }
 
 struct batch_store worker_batch_store(struct worker *worker)
