@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/map.h"
 #include "hub/dispatcher_state.h"
@@ -190,6 +191,7 @@ static void tell_state(struct dispatcher *dispatcher, struct dispatcher_port *po
         event.kind = HUB_CONFIRMED;
         event.floor_reason = topic->ring.floor_reason;
         event.floor = topic->ring.floor;
+        event.key_floor = topic->key_floor;
         event.kept = ring_copy(&topic->ring);
         event.kept_count = event.kept ? topic->ring.count : 0;
         if (!event.kept && topic->ring.count > 0) { /* memory is short: it begins here, then */
@@ -334,9 +336,34 @@ void dispatcher_fence(struct dispatcher *dispatcher, unsigned port_number, uint6
                         (struct hub_event){ .kind = HUB_FENCE, .token = token });
 }
 
+/* False when memory is short. */
+static bool note_change_of(struct dispatcher *dispatcher, const char *batch_id, size_t length)
+{
+    struct buffer name = { 0 };
+    buffer_append_text(&name, BATCH_CHANNEL_PREFIX);
+    buffer_append(&name, batch_id, length);
+    struct dispatcher_topic *topic =
+        name.failed ? NULL : map_get(dispatcher->topics[TOPIC_CHANNEL], name.data, name.size);
+    if (topic)
+        topic->key_floor = dispatcher->sequence;
+    buffer_free(&name);
+    return !name.failed;
+}
+
+static void note_change(struct dispatcher *dispatcher, const char *batch_id, size_t length)
+{
+    size_t cursor = 0;
+    struct dispatcher_topic *topic;
+    if (batch_id && note_change_of(dispatcher, batch_id, length))
+        return;
+    while ((topic = map_next(dispatcher->topics[TOPIC_CHANNEL], &cursor)) != NULL)
+        topic->key_floor = dispatcher->sequence;
+}
+
 void dispatcher_invalidated(struct dispatcher *dispatcher, const char *batch_id, size_t length)
 {
     dispatcher_end_publish(dispatcher);
+    note_change(dispatcher, batch_id, length);
     tell_all(dispatcher,
              &(struct hub_event){ .kind = HUB_INVALIDATED, .name = batch_id, .name_length = length });
 }

@@ -14,7 +14,7 @@
 #include "hub/snapshot_cache.h"
 
 /* The rest of a large one may take a while. Should it not come at all, what is here is told. */
-#define IN_PART_NS_MAX UINT64_C(1000000000)
+#define IN_PART_NS_MAX CLOCK_NS_PER_SECOND
 
 /* One cache answers those who ask for a batch: it learns of what others listen to. */
 static void tell_owner(struct dispatcher *dispatcher, const struct dispatcher_topic *topic,

@@ -27,6 +27,7 @@ struct dispatcher_topic {
     struct list in_publish;     /* the open PUBLISH has come by it */
     struct entry_id last_entry; /* a stream: the newest the tail has brought */
     struct ring ring;           /* channels and patterns: while there are several ports */
+    uint64_t key_floor;         /* a batch's channel: its snapshot's key changed last behind this message */
     uint8_t *interests;         /* of each port: bits of enum dispatcher_interest */
     size_t length;
     char name[]; /* and the interests behind it */

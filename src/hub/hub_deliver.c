@@ -150,8 +150,9 @@ void hub_refresh_snapshot(struct hub *hub, const struct message *message)
     hub->live_sequence = message->sequence;
     size_t length;
     const char *id = message_batch_id(message, &length);
+    /* As old as it is: it may have been kept for this hub. */
     snapshot_cache_live(hub->cache, id, length, message_payload(message), message->payload_length,
-                        message->kind, message->sequence, clock_now_ms());
+                        message->kind, message->sequence, message->received_ns / CLOCK_NS_PER_MS);
 }
 
 void hub_message(struct hub *hub, struct topic *topic, struct message *message)

@@ -20,7 +20,7 @@
 enum hub_event_kind {
     HUB_FEED_UP,       /* client_id, generation */
     HUB_FEED_DOWN,     /* generation */
-    HUB_CONFIRMED,     /* a channel or pattern: floor, floor_reason, kept */
+    HUB_CONFIRMED,     /* a channel or pattern: floor, floor_reason, kept, key_floor */
     HUB_REFUSED,       /* problem */
     HUB_PUT_OFF,       /* a channel or pattern that is to be asked for again, for want of memory */
     HUB_MESSAGE,       /* message; NULL: it was lost for want of memory */
@@ -42,6 +42,8 @@ struct hub_event {
     uint64_t sequence;   /* of the newest that was read when this happened */
     uint64_t generation; /* grows whenever the feed comes or goes */
     uint64_t floor;      /* what has come since is in `kept`, as far as nobody else has told it */
+    uint64_t key_floor;  /* HUB_CONFIRMED, a batch's channel: what is kept above this is newer than the last
+                            change of its snapshot's key that Redis has told of */
     uint64_t token;
     int64_t client_id; /* of the feed's connection */
     struct entry_id entry;

@@ -213,8 +213,12 @@ static void join_members(struct hub *hub, struct topic *topic)
 static void take_over_kept(struct hub *hub, struct topic *topic, const struct hub_event *event)
 {
     ring_clear(&topic->ring, event->floor, event->floor_reason);
-    for (size_t i = 0; i < event->kept_count; i++)
+    for (size_t i = 0; i < event->kept_count; i++) {
         ring_append(&topic->ring, event->kept[i], hub->options.replay_messages, hub->options.replay_bytes);
+        /* The snapshot may be among it: the key says only what was SET. */
+        if (topic->is_batch && event->kept[i]->sequence > event->key_floor)
+            hub_refresh_snapshot(hub, event->kept[i]);
+    }
 }
 
 void hub_confirmed(struct hub *hub, struct topic *topic, const struct hub_event *event)

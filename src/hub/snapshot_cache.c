@@ -211,8 +211,8 @@ void snapshot_cache_live(struct snapshot_cache *cache, const char *id, size_t id
     if (kind == PAYLOAD_OPAQUE)
         return;
     struct snapshot_entry *entry = snapshot_entry_find_or_add(cache, id, id_length);
-    if (!entry)
-        return;
+    if (!entry || sequence <= entry->state.live_sequence)
+        return; /* or it was told before */
     struct snapshot_value *value = snapshot_value_create(payload, payload_length, kind);
     if (value) {
         snapshot_state_live(&entry->state, &cache->options, value, sequence, now_ms);

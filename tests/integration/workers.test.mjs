@@ -76,6 +76,38 @@ describe('four threads', () => {
     await close([...streams, keeps]);
   });
 
+  test('newcomers to a batch are shown the same in each, whatever was published before', async () => {
+    const state = (progress, status = 'PROCESSING') => JSON.stringify({ status, progress });
+    const viewer = await gateway.stream('/batches/same/stream');
+    await until('a subscription', () => redis.subscriptions('batch:same'));
+    const keeps = await gateway.stream('/events/stream?channel=batch:same');
+    await keeps.seesRetry();
+    const sent = [state(10), state(100, 'COMPLETED'), state(20), state(30)]; // the end of a run, and another
+    for (const payload of sent) await redis.publish('batch:same', payload);
+    await keeps.take(sent.length);
+    const newcomers = await openMany(40, '/batches/same/stream');
+    assert.ok((await clientsByWorker(gateway)).filter((share) => share > 0).length > 1, 'in several threads');
+    for (const newcomer of newcomers) assert.equal((await newcomer.next()).data, state(30));
+    await redis.publish('batch:same', state(40));
+    for (const newcomer of newcomers) assert.equal((await newcomer.next()).data, state(40));
+    await close([...newcomers, viewer, keeps]);
+  });
+
+  test('what a batch was before it was deleted is shown by none', async () => {
+    const state = (progress) => JSON.stringify({ status: 'PROCESSING', progress });
+    const keeps = await gateway.stream('/events/stream?channel=batch:gone');
+    await until('a subscription', () => redis.subscriptions('batch:gone'));
+    await redis.publish('batch:gone', state(10));
+    await keeps.next();
+    assert.equal((await gateway.request('DELETE', '/batches/gone')).status, 204);
+    const newcomers = await openMany(40, '/batches/gone/stream');
+    await Promise.all(newcomers.map((stream) => stream.seesRetry()));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await redis.publish('batch:gone', state(20));
+    for (const newcomer of newcomers) assert.equal((await newcomer.next()).data, state(20));
+    await close([...newcomers, keeps]);
+  });
+
   test('an id of one thread is never from the future in another', async () => {
     // Each has the newest id at once and comes back with it, to any thread, while messages flow.
     let isOver = false;

@@ -215,9 +215,7 @@ Test(hub_batch, who_comes_back_between_set_and_publish_gets_the_message)
     client_close(keeper);
 }
 
-/* Another hub listens to the batch, and answers for it: ours is told of nothing, and then of all that is
- * kept. */
-Test(hub_batch, newcomer_is_not_told_what_another_hub_was_told_before)
+static void other_listens(void)
 {
     struct dispatcher_port *other = NULL;
     for (unsigned ports = 1; ports < 2 || snapshot_cache_owner("42", 2, ports) == 0; ports++)
@@ -225,15 +223,65 @@ Test(hub_batch, newcomer_is_not_told_what_another_hub_was_told_before)
     const struct dispatcher_wish wish = fixture_wish(&fixture, TOPIC_CHANNEL, "batch:42", 8);
     dispatcher_want(fixture.dispatcher, other, &wish);
     dispatcher_confirmed(fixture.dispatcher, TOPIC_CHANNEL, "batch:42", 8);
+}
+
+static struct client *open_here(void)
+{
+    struct client *client = open_batch();
+    dispatcher_turn_end(fixture.dispatcher);
+    while (fixture.loads > 0)
+        fixture_answer(&fixture);
+    return client;
+}
+
+/* Another hub listens to the batch, and answers for it: ours is told of nothing, and then of all that is
+ * kept. */
+Test(hub_batch, newcomer_is_not_told_what_another_hub_was_told_before)
+{
+    other_listens();
     say(RUNNING(1));
     say(COMPLETED);
     say(RUNNING(5));
     fixture.stored = RUNNING(5);
-    struct client *client = open_batch();
-    dispatcher_turn_end(fixture.dispatcher);
-    fixture_answer(&fixture);
+    struct client *client = open_here();
     cr_expect_eq(client_count(client, "event: progress"), 1u, "%s", client_read(client));
     cr_expect_eq(client_count(client, RUNNING(5)), 1u);
+    cr_expect_not(client->ended);
+    client_close(client);
+}
+
+Test(hub_batch, what_another_hub_was_told_last_is_the_snapshot_when_the_key_says_nothing_newer)
+{
+    other_listens();
+    say(RUNNING(1));
+    say(RUNNING(2));
+    fixture.stored = NULL;
+    struct client *client = open_here();
+    cr_expect_eq(client_count(client, "event: progress"), 1u, "%s", client_read(client));
+    cr_expect_eq(client_count(client, RUNNING(2)), 1u);
+    client_close(client);
+}
+
+Test(hub_batch, what_another_hub_was_told_before_the_key_changed_is_no_snapshot)
+{
+    other_listens();
+    say(RUNNING(1));
+    dispatcher_invalidated(fixture.dispatcher, "42", 2);
+    fixture.stored = RUNNING(7);
+    struct client *client = open_here();
+    cr_expect_eq(client_count(client, "event: progress"), 1u, "%s", client_read(client));
+    cr_expect_eq(client_count(client, RUNNING(7)), 1u);
+    client_close(client);
+}
+
+Test(hub_batch, what_another_hub_was_told_before_the_batch_was_dropped_is_no_snapshot)
+{
+    other_listens();
+    say(COMPLETED);
+    dispatcher_invalidated(fixture.dispatcher, "42", 2);
+    fixture.stored = NULL;
+    struct client *client = open_here();
+    cr_expect_eq(client_count(client, "event: "), 0u, "%s", client_read(client));
     cr_expect_not(client->ended);
     client_close(client);
 }
