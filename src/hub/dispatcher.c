@@ -73,7 +73,7 @@ void dispatcher_tell_those_who_want(struct dispatcher *dispatcher, const struct 
     event->name = topic->name;
     event->name_length = topic->length;
     for (unsigned i = 0; i < dispatcher->port_count; i++)
-        if (topic->interests[i])
+        if ((event->interests = topic->interests[i]) != 0)
             dispatcher_tell(dispatcher, &dispatcher->ports[i], *event);
 }
 
@@ -181,9 +181,12 @@ unsigned dispatcher_port_number(const struct dispatcher_port *port)
 
 /* Tells a port that comes later where a topic stands. */
 static void tell_state(struct dispatcher *dispatcher, struct dispatcher_port *port,
-                       const struct dispatcher_topic *topic)
+                       const struct dispatcher_topic *topic, enum dispatcher_interest interest)
 {
-    struct hub_event event = { .topic_kind = topic->kind, .name = topic->name, .name_length = topic->length };
+    struct hub_event event = { .topic_kind = topic->kind,
+                               .interests = (uint8_t)interest,
+                               .name = topic->name,
+                               .name_length = topic->length };
     if (topic->kind == TOPIC_STREAM) {
         event.kind = HUB_WATCHED;
         event.entry = topic->last_entry;
@@ -219,7 +222,7 @@ bool dispatcher_want(struct dispatcher *dispatcher, struct dispatcher_port *port
         if (!topic)
             return false;
     } else if (topic->is_confirmed) {
-        tell_state(dispatcher, port, topic);
+        tell_state(dispatcher, port, topic, wish->interest);
     }
     topic->again |= wish->again;
     topic->interests[port->number] |= (uint8_t)wish->interest;

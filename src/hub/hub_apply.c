@@ -1,5 +1,6 @@
 /* What the dispatcher tells, one event after the other. */
 #include "base/clock.h"
+#include "hub/dispatcher.h"
 #include "hub/hub_state.h"
 
 static void invalidated(struct hub *hub, const struct hub_event *event)
@@ -60,7 +61,8 @@ void hub_apply(struct hub *hub, const struct hub_event *event)
         hub_refresh_snapshot(hub, event->message);
         break;
     case HUB_WATCHED:
-        if (is_wanted)
+        /* The groups' wish may have been taken back: what comes behind its answer is not told then. */
+        if (is_wanted && event->interests & INTEREST_HUB)
             hub_watched(hub, topic, event->entry);
         break;
     case HUB_ENTRY:

@@ -39,6 +39,7 @@ struct hub_event {
     enum topic_kind topic_kind;
     enum gap_reason floor_reason;
     bool feed_up;        /* HUB_LOST: the feed is up */
+    uint8_t interests;   /* bits of enum dispatcher_interest: whose wish it answers, or who wants the topic */
     uint64_t sequence;   /* of the newest that was read when this happened */
     uint64_t generation; /* grows whenever the feed comes or goes */
     uint64_t floor;      /* what has come since is in `kept`, as far as nobody else has told it */

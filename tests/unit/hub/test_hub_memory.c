@@ -76,6 +76,13 @@ Test(hub_memory, the_gap_waits_for_what_could_not_be_asked_for)
     client_close(client);
 }
 
+static bool take_nothing(void *context, struct hub_events *events)
+{
+    (void)context;
+    hub_events_clear(events);
+    return true;
+}
+
 static void watched(const char *stream)
 {
     dispatcher_watched(fixture.dispatcher, stream, strlen(stream), (struct entry_id){ .ms = 1 });
@@ -138,6 +145,25 @@ Test(hub_memory, a_stream_that_was_left_before_its_answer_was_lost_is_left)
     watched("orders");
     wait_for_housekeeping();
     cr_expect_eq(fixture.unsubscribes, 1u);
+}
+
+Test(hub_memory, an_answer_to_groups_is_none_to_the_hub)
+{
+    struct topic_name topics[] = { { .kind = TOPIC_STREAM, .name = "orders", .length = 6 } };
+    struct stream_request request = request_of(STREAM_RAW, topics, 1);
+    struct dispatcher_port *other = dispatcher_add_port(fixture.dispatcher, take_nothing, NULL);
+    struct dispatcher_wish wish = fixture_wish(&fixture, TOPIC_STREAM, "orders", 6);
+    dispatcher_want(fixture.dispatcher, other, &wish);
+    watched("orders");
+    /* A group here comes and goes, and an entry comes, before the client's wish is there. */
+    wish.interest = INTEREST_GROUPS;
+    dispatcher_want(fixture.dispatcher, fixture.port, &wish);
+    dispatcher_leave(fixture.dispatcher, fixture.port, &wish);
+    dispatcher_entry(fixture.dispatcher, "orders", 6, (struct entry_id){ .ms = 2 }, "{}", 2);
+    struct client *client = client_open(&fixture, &request, 0);
+    dispatcher_turn_end(fixture.dispatcher);
+    cr_expect_eq(client_count(client, "id: 2-0\n"), 1u, "%s", client_read(client));
+    client_close(client);
 }
 
 Test(hub_memory, a_batch_is_learnt_of_though_its_topic_was_just_left)
