@@ -294,15 +294,32 @@ static void call_source_off(struct access_check *check)
         source->cancel(source->context, check);
 }
 
-void access_know(struct access_check *check, struct grant *grant)
+/* A ticket that was got with a key is worth what the key is worth now. */
+static void decide_by_key(struct access_check *check, uint64_t credential)
 {
-    /* A ticket that was got with a key is worth what the key is worth now. */
     const struct machine_keys *keys = check->access->config.machine_keys;
-    uint64_t credential = grant_credential(grant);
-    decide(grant, &check->asked->question, &check->decision);
-    if (credential && !(keys && machine_keys_by_credential(keys, credential)))
+    struct grant *key = keys ? machine_keys_by_credential(keys, credential) : NULL;
+    struct access_decision by_key;
+    if (!key) {
         refuse(&check->decision, ACCESS_UNKNOWN, REFUSAL_BAD_CREDENTIAL,
                "The key that this was given out for is gone.");
+        return;
+    }
+    decide(grant_hold(key), &check->asked->question, &by_key);
+    if (by_key.verdict == ACCESS_ALLOWED) {
+        grant_release(by_key.grant);
+        return;
+    }
+    grant_release(check->decision.grant);
+    check->decision = by_key;
+}
+
+void access_know(struct access_check *check, struct grant *grant)
+{
+    uint64_t credential = grant_credential(grant);
+    decide(grant, &check->asked->question, &check->decision);
+    if (credential && check->decision.verdict == ACCESS_ALLOWED)
+        decide_by_key(check, credential);
     finish(check);
 }
 

@@ -116,7 +116,11 @@ describe('keys for machines', () => {
 
     const narrowed = { line: second.line.replace('"news", ', '') };
     assert.notEqual(narrowed.line, second.line);
+    const { ticket } = (await gateway.request('POST', '/tickets', { headers: bearer(second.key) })).json();
     await reload(publisher, narrowed);
+    const late = await gateway.stream(`/events/stream?channel=news&ticket=${ticket}`);
+    await late.close();
+    assert.equal(late.status, 403, 'a ticket got with it before may no more than the key');
     assert.equal((await next.nextWhere(({ event }) => event === 'expired')).data, '{"reason":"revoked"}');
     await next.end();
     await reload(publisher, reader);
