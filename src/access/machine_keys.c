@@ -74,7 +74,8 @@ static bool read_expiry(json_t *line, uint64_t *ret_ms, char *ret_problem)
     *ret_ms = 0;
     if (!value)
         return true;
-    if (!json_is_number(value) || !(seconds > 0) || seconds > SECONDS_MAX)
+    /* What comes out as 0 would be never. */
+    if (!json_is_number(value) || !(seconds * 1000 >= 1) || seconds > SECONDS_MAX)
         return refuse(ret_problem, "\"exp\" is not a time in seconds since 1970.");
     *ret_ms = (uint64_t)(seconds * 1000);
     return true;

@@ -168,7 +168,8 @@ static bool read_time(const json_t *claims, const char *member, uint64_t *ret_ms
     *ret_ms = 0;
     if (!value)
         return true;
-    if (!json_is_number(value) || !(seconds > 0) || seconds > (double)CLAIM_SECONDS_MAX)
+    /* What comes out as 0 would be never. */
+    if (!json_is_number(value) || !(seconds * 1000 >= 1) || seconds > (double)CLAIM_SECONDS_MAX)
         return false;
     *ret_ms = (uint64_t)(seconds * 1000);
     return true;

@@ -73,6 +73,7 @@ Test(machine_keys, what_is_wrong_is_said_with_its_line)
     expect_refused(TEXT("{\"name\": \"a\"}"), "\"hash\"");
     expect_refused(TEXT("{\"name\": \"a\", \"hash\": \"sha256:00\"}"), "\"hash\"");
     expect_refused(TEXT("{\"name\": \"a\", \"hash\": \"sk_abc\"}"), "\"hash\"");
+    expect_refused(TEXT("{\"name\": \"a\", \"hash\": \"" HASH "\", \"exp\": 0.0001}"), "\"exp\"");
     expect_refused(TEXT("{\"name\": \"a\", \"name\": \"b\", \"hash\": \"" HASH "\"}"), "each member once");
     expect_refused(TEXT("{\"name\": \"a\", \"hash\": \"" HASH "\", \"publsh\": [\"x\"]}"), "publsh");
     expect_refused(TEXT("{\"name\": \"a\", \"hash\": \"" HASH "\", \"publish\": [\"x*y\"]}"), "Pattern 1");

@@ -87,9 +87,9 @@ Test(token, time)
     cr_expect_eq(grant_expires_wall_ms(grant), NOW_MS + 3000, "what lives by the leeway ends with it");
     grant_release(grant);
     static const char *const wrong[] = {
-        "{\"exp\":0}",     "{\"exp\":-1}",   "{\"exp\":\"" NOW "\"}",   "{\"exp\":null}",
-        "{\"exp\":1e300}", "{\"exp\":[]}",   "{\"exp\":1763700000000}", "{\"nbf\":\"x\"}",
-        "{\"nbf\":true}",  "{\"exp\":false}"
+        "{\"exp\":0}",     "{\"exp\":-1}",    "{\"exp\":\"" NOW "\"}",   "{\"exp\":null}",
+        "{\"exp\":1e300}", "{\"exp\":[]}",    "{\"exp\":1763700000000}", "{\"nbf\":\"x\"}",
+        "{\"nbf\":true}",  "{\"exp\":false}", "{\"exp\":0.0001}"
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         cr_expect_eq(claims_verdict(wrong[i]), TOKEN_REFUSED, "%s", wrong[i]);
