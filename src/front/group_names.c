@@ -1,9 +1,16 @@
 #include "front/group_names.h"
 
 #include "consumers/group.h"
+#include "front/reserved.h"
 
 bool group_names_check(struct exchange *exchange)
 {
+    /* A group makes its stream where there is none, be it in the place of a key of ours. */
+    if (topic_is_reserved(exchange->route.name)) {
+        exchange_answer_problem(exchange, 422,
+                                "Names that begin with sluice: or __redis__: are the gateway's own.");
+        return false;
+    }
     if (exchange->route.name.length <= GROUP_NAME_MAX && exchange->route.group.length <= GROUP_NAME_MAX)
         return true;
     exchange_answer_problem(

@@ -403,6 +403,13 @@ describe('consumer groups', () => {
       });
     }
 
+    test('a key of the gateway’s own', async () => {
+      const path = '/streams/sluice:revoked:ann/groups/g';
+      assert.equal((await gateway.get(`${path}/events?consumer=w`)).status, 422);
+      for (const verb of ['ack', 'nack']) assert.equal((await gateway.request('POST', `${path}/${verb}`, body({ ids: ['1-0'] }))).status, 422);
+      assert.equal(await redis.command('EXISTS', 'sluice:revoked:ann'), 0);
+    });
+
     test('a key that is no stream', async () => {
       await redis.command('SET', 'text', 'x');
       const events = await gateway.get('/streams/text/groups/g/events?consumer=w');
