@@ -13,7 +13,7 @@
 #include "wire/entry_id.h"
 
 #define SUBJECTS_PER_WORKER_MAX 1000
-#define MISSED_MAX "1000" /* as many as are kept */
+#define MISSED_MAX "1000" /* at a time */
 #define READ_AGAIN_S 1
 #define SUBSCRIBE_AGAIN_S 5
 
@@ -136,7 +136,8 @@ static bool order_worker(struct worker *worker, struct text token, struct text s
     return false;
 }
 
-static void order_all(struct control *control, struct text token, struct text subject)
+/* False when memory is short: not all workers are told. */
+static bool order_all(struct control *control, struct text token, struct text subject)
 {
     const struct gateway *gateway = control->gateway;
     bool is_ordered = true;
@@ -146,11 +147,7 @@ static void order_all(struct control *control, struct text token, struct text su
         shared_access_forget(gateway->shared_access, subject);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         is_ordered &= order_worker(gateway->workers[i], token, subject);
-    if (!is_ordered)
-        log_event_limited(gateway->log, &control->limiter, LOG_LEVEL_ERROR,
-                          "memory was short: somebody was not revoked here",
-                          (const struct log_field[]){ LOG_BYTES("subject", subject.bytes, subject.length) },
-                          1);
+    return is_ordered;
 }
 
 static void note_last(struct control *control, struct entry_id id)
@@ -159,6 +156,27 @@ static void note_last(struct control *control, struct entry_id id)
         return;
     control->last = id;
     control->has_last = true;
+}
+
+/* More waits for Redis than may, or memory is short. */
+static void read_again(struct control *control)
+{
+    const struct timeval wait = { .tv_sec = READ_AGAIN_S };
+    (void)evtimer_add(control->again, &wait);
+}
+
+/* A revocation for which memory is short is kept in Redis, and as good as missed. Who asked for it sees that
+ * an answer is missing. */
+static void fall_behind(struct control *control, struct entry_id id, struct text subject)
+{
+    log_event_limited(control->gateway->log, &control->limiter, LOG_LEVEL_WARN,
+                      "memory was short for a revocation; it is tried again",
+                      (const struct log_field[]){ LOG_BYTES("subject", subject.bytes, subject.length) }, 1);
+    if (!control->has_last)
+        note_last(control, entry_id_before(id));
+    control->is_behind = true;
+    control->is_outdated = control->is_reading;
+    read_again(control);
 }
 
 /* Whoever can publish on our channel is trusted as Redis is, but not to spell. */
@@ -170,19 +188,22 @@ void control_message(struct control *control, const char *payload, size_t length
         token.length != CONTROL_TOKEN_LENGTH)
         return;
     if (text_is(verb, "list") && !rest.bytes) {
-        order_all(control, token, (struct text){ 0 });
+        (void)order_all(control, token, (struct text){ 0 });
     } else if (text_is(verb, "revoke") && text_split(&rest, ' ', &id) && rest.length > 0 &&
                entry_id_parse(id.bytes, id.length, &entry)) {
-        if (!control->is_behind)
+        if (!order_all(control, token, rest))
+            fall_behind(control, entry, rest);
+        else if (!control->is_behind)
             note_last(control, entry);
-        order_all(control, token, rest);
     }
 }
 
 /* ---- what was missed ---- */
 
-static void take_missed(struct control *control, const struct reply *entries, bool is_first)
+/* Whether there may be more. */
+static bool take_missed(struct control *control, const struct reply *entries, bool is_first)
 {
+    const struct entry_id before = control->last;
     for (size_t i = 0; i < entries->count; i++) {
         struct reply entry = reply_element(entries, i);
         struct reply id_text = reply_element(&entry, 0);
@@ -191,19 +212,15 @@ static void take_missed(struct control *control, const struct reply *entries, bo
         struct entry_id id;
         if (id_text.kind != REPLY_TEXT || !entry_id_parse(id_text.text, id_text.text_length, &id))
             continue;
+        struct text whose = text_of(subject.text, subject.kind == REPLY_TEXT ? subject.text_length : 0);
+        if (!is_first && whose.length > 0 && !order_all(control, (struct text){ 0 }, whose)) {
+            fall_behind(control, id, whose);
+            return false;
+        }
         note_last(control, id);
-        if (!is_first && subject.kind == REPLY_TEXT && subject.text_length > 0)
-            order_all(control, (struct text){ 0 }, text_of(subject.text, subject.text_length));
     }
-    if (!control->has_last)
-        control->has_last = true; /* there is none: all that come are new */
-}
-
-/* More waits for Redis than may, or memory is short. */
-static void read_again(struct control *control)
-{
-    const struct timeval wait = { .tv_sec = READ_AGAIN_S };
-    (void)evtimer_add(control->again, &wait);
+    control->has_last = true; /* if there is none, all that come are new */
+    return !is_first && entry_id_compare(control->last, before) > 0;
 }
 
 static void on_missed(void *context, enum commands_status status, const struct reply *reply)
@@ -212,9 +229,11 @@ static void on_missed(void *context, enum commands_status status, const struct r
     bool is_outdated = control->is_outdated;
     control->is_reading = control->is_outdated = false;
     if (status == COMMANDS_OK) {
-        control->is_behind = is_outdated;
-        take_missed(control, reply, !control->has_last);
-        read_missed(control);
+        control->is_behind = false;
+        bool has_more = take_missed(control, reply, !control->has_last) || is_outdated;
+        control->is_behind |= has_more;
+        if (has_more)
+            read_missed(control);
     } else if (status == COMMANDS_ERROR) {
         log_event_limited(control->gateway->log, &control->limiter, LOG_LEVEL_WARN,
                           "redis refused to say who was revoked; it needs XRANGE on sluice:*",

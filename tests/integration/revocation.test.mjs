@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { Allocations, NO_ALLOCATIONS } from '../support/allocations.mjs';
 import { startFaultProxy } from '../support/fault_proxy.mjs';
 import { startGateway } from '../support/gateway.mjs';
 import { startReceiver } from '../support/receiver.mjs';
@@ -163,6 +164,56 @@ test('a gateway that was cut off from Redis cuts the streams when it is back', a
   await stream.end();
   assert.ok(stays.isOpen);
   await stays.close();
+});
+
+test('a gateway that was cut off reads all that it missed, however much is kept', async (t) => {
+  const redis = await startRedis({ tcp: true });
+  const relay = await startRelay(redis.port);
+  let gateway;
+  t.after(async () => {
+    await gateway?.stop();
+    await relay.close();
+    await redis.stop();
+  });
+  gateway = await startGateway({ redis: `redis://127.0.0.1:${relay.port}`, environment: { SLUICE_JWT_SECRET: SECRET } });
+  await until('it to listen', async () => (await redis.subscriptions('sluice:control')) === 1);
+  const stream = await gateway.stream('/events/stream?channel=a', as('ann'));
+  await stream.seesRetry();
+  relay.part();
+  await until('nobody to listen', async () => (await redis.subscriptions('sluice:control')) === 0);
+  // MAXLEN ~ 1000 keeps up to a node more than that.
+  const add = 'for i = 1, 1050 do redis.call("XADD", KEYS[1], "*", "subject", i < 1050 and "bob" or "ann") end';
+  await redis.command('EVAL', add, 1, 'sluice:revocations');
+  relay.join();
+  assert.equal((await stream.nextWhere(isExpired, 20000)).data, REVOKED);
+  await stream.end();
+});
+
+test('a revocation for which memory is too short is done a moment later', { skip: NO_ALLOCATIONS }, async (t) => {
+  const redis = await startRedis();
+  const allocations = new Allocations(t);
+  let gateway;
+  t.after(async () => {
+    await gateway?.stop();
+    await redis.stop();
+  });
+  gateway = await startGateway({ redis, flags: ['--workers', '2'], environment: { SLUICE_JWT_SECRET: SECRET, ...allocations.environment } });
+  await until('it to listen', async () => (await redis.subscriptions('sluice:control')) === 1);
+  const id = () => redis.command('XADD', 'sluice:revocations', '*', 'subject', 'ann');
+  const isShort = () => gateway.log.includes('memory was short for a revocation');
+  for (let number = 1; number < 100 && !isShort(); number++) {
+    const streams = [];
+    for (let i = 0; i < 8; i++) streams.push(await gateway.stream('/events/stream?channel=a', as('ann')));
+    await Promise.all(streams.map((stream) => stream.seesRetry()));
+    allocations.failNext(number);
+    await redis.publish('sluice:control', `revoke 0123456789abcdef ${await id()} ann`);
+    for (const stream of streams) {
+      assert.equal((await stream.nextWhere(isExpired, 5000)).data, REVOKED, `when allocation ${number} fails`);
+      await stream.end();
+    }
+    allocations.heal();
+  }
+  assert.ok(isShort(), 'no allocation that failed was one of those');
 });
 
 test('what is revoked while a gateway loses Redis twice in a row is not overlooked', async (t) => {
