@@ -134,6 +134,16 @@ static void fail(struct inquiry *inquiry, long status, const char *problem)
 
 /* ---- the answer ---- */
 
+/* Not beyond its end: who comes back when his stream has ended is asked about anew. */
+static uint64_t time_to_keep(const struct authorizer *authorizer, const struct authorizer_answer *answer)
+{
+    uint64_t ttl_ms = answer->has_ttl ? answer->ttl_ms : authorizer->options.ttl_ms;
+    uint64_t expires_ms = grant_expires_wall_ms(answer->grant), now_ms = clock_wall_ms();
+    if (!expires_ms || expires_ms >= now_ms + ttl_ms)
+        return ttl_ms;
+    return expires_ms > now_ms ? expires_ms - now_ms : 0;
+}
+
 static void allow(struct inquiry *inquiry, long status, const char *body, size_t length)
 {
     const struct authorizer_options *options = &inquiry->authorizer->options;
@@ -147,7 +157,7 @@ static void allow(struct inquiry *inquiry, long status, const char *body, size_t
         return;
     }
     const struct authorizer_outcome outcome = { .verdict = ACCESS_ALLOWED, .grant = answer.grant };
-    settle(inquiry, &outcome, answer.has_ttl ? answer.ttl_ms : options->ttl_ms);
+    settle(inquiry, &outcome, time_to_keep(inquiry->authorizer, &answer));
 }
 
 static void judge(struct inquiry *inquiry, long status, const char *body, size_t length, const char *problem)

@@ -129,6 +129,9 @@ describe('asking the application', () => {
     const stream = await gateway.stream('/events/stream?channel=b-2', session('s8'));
     assert.equal((await stream.nextWhere(({ event }) => event === 'expired', 10000)).event, 'expired');
     await stream.end();
+    const again = await gateway.stream('/events/stream?channel=b-2', session('s8'));
+    await again.close();
+    assert.equal(again.status, 200, 'who comes back is asked about anew');
   });
 
   test('what it has beyond the question gives nothing elsewhere', async () => {

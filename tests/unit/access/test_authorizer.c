@@ -353,6 +353,19 @@ Test(authorizer, an_answer_that_may_not_be_kept_is_not)
     teardown(&fixture);
 }
 
+Test(authorizer, an_answer_is_not_kept_beyond_its_end)
+{
+    struct fixture fixture;
+    struct asker asker = { 0 };
+    setup(&fixture);
+    decide(&fixture, ACCESS_CHANNEL, "a", 200, "{\"ttl\": 3600, \"exp\": 1000000000}", &asker);
+    asker_clear(&asker);
+    decide(&fixture, ACCESS_CHANNEL, "a", 200, "{\"ttl\": 3600, \"exp\": 4000000000}", &asker);
+    cr_assert_eq(asker.verdict, ACCESS_ALLOWED);
+    asker_clear(&asker);
+    teardown(&fixture);
+}
+
 Test(authorizer, a_stream_ends_after_the_hold_or_sooner)
 {
     struct authorizer_options held = options();
