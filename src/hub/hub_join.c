@@ -129,7 +129,7 @@ static void join_plain(struct hub *hub, struct subscriber *subscriber)
     enum gap_reason reason = GAP_REASONS;
     hub_append_greeting(hub, subscriber, &out);
     bool gap = hub_find_gap(subscriber, &reason);
-    if (subscriber->join != JOIN_REPLAY && subscriber->join != JOIN_AFTER_GAP)
+    if (!hub_has_place(subscriber))
         subscriber->sequence = hub->sequence;
     out.failed |= !hub_collect_replay(subscriber, &replay);
     hub_append_replay(hub, subscriber, &replay, gap, reason, &out);

@@ -22,12 +22,14 @@ bool hub_rings_cover(struct subscriber *subscriber, enum gap_reason *ret_reason)
     return covered;
 }
 
+/* What a topic missed before it was confirmed again belongs to the gap that the subscriber was told of. */
 bool hub_rings_trimmed(struct subscriber *subscriber)
 {
     for (size_t i = 0; i < subscriber->topic_count; i++) {
         const struct topic *topic = subscriber_membership(subscriber, i)->topic;
-        if (topic->kind != TOPIC_STREAM && subscriber->sequence < topic->ring.floor &&
-            topic->ring.floor_reason == GAP_TRIMMED)
+        const struct ring *ring = &topic->ring;
+        if (topic->kind != TOPIC_STREAM && ring->floor_reason == GAP_TRIMMED &&
+            ring->floor > subscriber->sequence && ring->floor > topic->confirmed_sequence)
             return true;
     }
     return false;
@@ -40,15 +42,19 @@ static int compare_sequence(const void *left, const void *right)
     return (a->sequence > b->sequence) - (a->sequence < b->sequence);
 }
 
+bool hub_has_place(const struct subscriber *subscriber)
+{
+    return subscriber->join == JOIN_REPLAY || subscriber->join == JOIN_AFTER_GAP ||
+           subscriber->join == JOIN_CAUGHT_UP || subscriber->join == JOIN_MISSED;
+}
+
 /* The first message of the topic's ring that the subscriber is to be given. */
 static uint32_t replay_from(struct subscriber *subscriber, const struct membership *membership)
 {
     const struct ring *ring = &membership->topic->ring;
     if (membership->topic->kind == TOPIC_STREAM)
         return ring_after_entry(ring, membership->position);
-    bool wants_channels = subscriber->join == JOIN_REPLAY || subscriber->join == JOIN_AFTER_GAP ||
-                          subscriber->join == JOIN_CAUGHT_UP;
-    return wants_channels ? ring_after(ring, subscriber->sequence) : ring->count;
+    return hub_has_place(subscriber) ? ring_after(ring, subscriber->sequence) : ring->count;
 }
 
 /* Collects what all the subscriber's rings hold for it. False when memory is short. */

@@ -153,6 +153,7 @@ void hub_append_replay(struct hub *hub, struct subscriber *subscriber, const str
 bool hub_rings_cover(struct subscriber *subscriber, enum gap_reason *ret_reason);
 /* True when a ring has dropped what the subscriber, told of a loss already, has not had since. */
 bool hub_rings_trimmed(struct subscriber *subscriber);
+bool hub_has_place(const struct subscriber *subscriber); /* what is above its sequence is for it */
 
 /* hub_joined.c */
 /* A viewer is live with this snapshot (NULL: there was none), which it was sent or not. */

@@ -52,7 +52,7 @@ struct membership {
 /* How a waiting subscriber wants to be joined. */
 enum join_kind {
     JOIN_FRESH,     /* from now on */
-    JOIN_MISSED,    /* greeted while Redis was away: gap */
+    JOIN_MISSED,    /* greeted while Redis was away: gap, and what is above `sequence` */
     JOIN_REPLAY,    /* comes back: what is above `sequence` first, or gap */
     JOIN_RESTART,   /* its id is of another process: gap */
     JOIN_UNKNOWN,   /* its id is none: gap */

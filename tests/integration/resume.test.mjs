@@ -181,7 +181,7 @@ test('Redis killed and back: streams stay open, are told, and go on', async (t) 
   const { redis, gateway } = await startPair(t);
   const one = await gateway.stream('/events/stream?channel=x');
   const several = await gateway.stream('/events/stream?channel=x&pattern=y*');
-  await until('subscriptions', () => redis.subscriptions('x'));
+  await Promise.all([one.seesRetry(), several.seesRetry()]);
   await redis.publish('x', '1');
   await Promise.all([one.next(), several.next()]);
   await redis.kill();

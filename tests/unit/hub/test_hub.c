@@ -330,6 +330,57 @@ Test(hub, what_the_ring_drops_while_all_is_subscribed_again_is_told)
     client_close(several);
 }
 
+static bool take_nothing(void *context, struct hub_events *events)
+{
+    (void)context;
+    hub_events_clear(events);
+    return true;
+}
+
+/* The other hub did not listen to the channel before: its wish knows nothing of the loss. */
+Test(hub, the_gap_is_told_once_though_another_hub_subscribes_first)
+{
+    struct topic_name topics[] = { CHANNEL("a"), CHANNEL("b") };
+    struct stream_request request = request_of(STREAM_ENVELOPE, topics, 2);
+    struct client *several = client_open(&fixture, &request, 0);
+    struct dispatcher_port *other = dispatcher_add_port(fixture.dispatcher, take_nothing, NULL);
+    fixture_confirm(&fixture, "a");
+    fixture_confirm(&fixture, "b");
+    fixture_feed_down(&fixture);
+    client_clear(several);
+    dispatcher_feed_up(fixture.dispatcher, 7);
+    struct dispatcher_wish wish = fixture_wish(&fixture, TOPIC_CHANNEL, "a", 1);
+    wish.generation = dispatcher_generation(fixture.dispatcher);
+    cr_assert(dispatcher_want(fixture.dispatcher, other, &wish));
+    dispatcher_confirmed(fixture.dispatcher, TOPIC_CHANNEL, "a", 1);
+    dispatcher_turn_end(fixture.dispatcher);
+    fixture_confirm(&fixture, "b");
+    dispatcher_turn_end(fixture.dispatcher);
+    fixture_say(&fixture, "a", "after");
+    dispatcher_turn_end(fixture.dispatcher);
+    cr_expect(client_saw_in_order(several, "{\"reason\":\"redis-reconnect\"}", "after"));
+    cr_expect_eq(client_count(several, "gap"), 1u, "%s", client_read(several));
+    client_close(several);
+}
+
+Test(hub, who_waited_for_redis_is_given_what_another_hub_was_told_first)
+{
+    struct dispatcher_port *other = dispatcher_add_port(fixture.dispatcher, take_nothing, NULL);
+    fixture_feed_down(&fixture);
+    struct client *waiting = open_plain("a");
+    dispatcher_feed_up(fixture.dispatcher, 7);
+    struct dispatcher_wish wish = fixture_wish(&fixture, TOPIC_CHANNEL, "a", 1);
+    wish.generation = dispatcher_generation(fixture.dispatcher);
+    cr_assert(dispatcher_want(fixture.dispatcher, other, &wish));
+    dispatcher_confirmed(fixture.dispatcher, TOPIC_CHANNEL, "a", 1);
+    fixture_say(&fixture, "a", "early");
+    dispatcher_turn_end(fixture.dispatcher);
+    dispatcher_turn_end(fixture.dispatcher);
+    cr_expect(client_saw_in_order(waiting, "{\"reason\":\"redis-reconnect\"}", "data: early"), "%s",
+              client_read(waiting));
+    client_close(waiting);
+}
+
 Test(hub, topics_of_other_hubs_are_no_part_of_what_is_subscribed_again)
 {
     struct client *single = open_plain("a");
