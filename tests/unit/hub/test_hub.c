@@ -342,8 +342,8 @@ Test(hub, the_gap_is_told_once_though_another_hub_subscribes_first)
 {
     struct topic_name topics[] = { CHANNEL("a"), CHANNEL("b") };
     struct stream_request request = request_of(STREAM_ENVELOPE, topics, 2);
-    struct client *several = client_open(&fixture, &request, 0);
     struct dispatcher_port *other = dispatcher_add_port(fixture.dispatcher, take_nothing, NULL);
+    struct client *several = client_open(&fixture, &request, 0);
     fixture_confirm(&fixture, "a");
     fixture_confirm(&fixture, "b");
     fixture_feed_down(&fixture);
