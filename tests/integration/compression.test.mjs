@@ -231,7 +231,7 @@ describe('compression', () => {
 });
 
 test('slow compressed clients are bounded, and get whole events', { timeout: 60000 }, async (t) => {
-  const { redis, gateway } = await startPair(t, { flags: ['--backlog-bytes-max', '64KiB', '--replay-bytes', '64KiB', '--compress-min-bytes', '1MiB'] });
+  const { redis, gateway } = await startPair(t, { flags: ['--backlog-bytes-max', '8MiB', '--replay-bytes', '64KiB', '--compress-min-bytes', '1MiB'] });
   const viewer = await gateway.stream('/batches/b/stream', GZIP);
   const slow = await gateway.stream('/events/stream?channel=x', GZIP);
   viewer.keepBytes = slow.keepBytes = false;
