@@ -133,7 +133,8 @@ static void join_plain(struct hub *hub, struct subscriber *subscriber)
         subscriber->sequence = hub->sequence;
     out.failed |= !hub_collect_replay(subscriber, &replay);
     hub_append_replay(hub, subscriber, &replay, gap, reason, &out);
-    if (!gap && replay.count == 0)
+    /* A gap's id may be older: who is cut now has been told of it, and missed nothing more. */
+    if (replay.count == 0 && (!gap || subscriber->sequence < hub->sequence))
         hub_append_place(hub, subscriber, &out);
     free(replay.messages);
     if (hub_send_built(hub, subscriber, &out))

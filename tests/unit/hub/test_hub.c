@@ -406,6 +406,7 @@ Test(hub, client_that_came_while_redis_was_away_is_told)
     fixture_confirm(&fixture, "news");
     cr_expect_eq(client_count(client, "{\"reason\":\"redis-reconnect\"}"), 1u);
     cr_expect_eq(client_count(client, "retry: "), 1u);
+    cr_expect_eq(client_sequence(client), dispatcher_newest(fixture.dispatcher), "it is told once");
     fixture_say(&fixture, "news", "x");
     dispatcher_turn_end(fixture.dispatcher);
     cr_expect_eq(client_count(client, "data: x"), 1u);
