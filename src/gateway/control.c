@@ -158,11 +158,13 @@ static void note_last(struct control *control, struct entry_id id)
     control->has_last = true;
 }
 
-/* More waits for Redis than may, or memory is short. */
+/* More waits for Redis than may, or memory is short: be it for this, all is asked for with a new connection.
+ */
 static void read_again(struct control *control)
 {
     const struct timeval wait = { .tv_sec = READ_AGAIN_S };
-    (void)evtimer_add(control->again, &wait);
+    if (evtimer_add(control->again, &wait) != 0 && control->gateway->feed)
+        feed_reset(control->gateway->feed, "memory is short");
 }
 
 /* A revocation for which memory is short is kept in Redis, and as good as missed. Who asked for it sees that
